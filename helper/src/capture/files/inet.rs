@@ -1,0 +1,205 @@
+//! IPv4 and IPv6 sockets. Of TCP what getsockopt(2) tells; a connection's sequence numbers and
+//! queues need TCP_REPAIR and are not captured. ip(7), tcp(7), udp(7).
+
+use super::descriptor::Descriptor;
+use super::diag;
+use super::queue::{self, Packet};
+use super::sockopts::{self, int, SockOpts};
+use crate::error::Result;
+use crate::sys::{self, ioctl_int, IntIoctl};
+use crate::value::Bytes;
+use nix::errno::Errno;
+use nix::libc::*;
+use nix::net::if_::if_indextoname;
+use nix::sys::socket::{getpeername, getsockname, SockaddrLike, SockaddrStorage};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::os::fd::AsRawFd;
+
+const ESTABLISHED: u8 = 1;
+const CLOSE: u8 = 7;
+const LISTEN: u8 = 10;
+
+#[derive(Debug, Serialize)]
+pub struct Inet {
+    pub family: i32,
+    #[serde(rename = "type")]
+    pub kind: i32,
+    pub proto: i32,
+    /// TCP_* states; a connected UDP socket is established.
+    pub state: u8,
+    pub src: Bytes,
+    pub dst: Bytes,
+    pub sport: u16,
+    pub dport: u16,
+    /// Of a listener.
+    pub backlog: u32,
+    /// Of a listener: connections that wait to be accepted.
+    pub rqlen: u32,
+    pub v6only: bool,
+    /// Of UDP; a TCP connection's state tells.
+    pub shutdown: u8,
+    /// The interface that a link-local source address belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ifname: Option<String>,
+    /// Of UDP.
+    pub queue: Vec<Packet>,
+    /// Bytes of TCP received and not read yet.
+    pub unread: i32,
+    /// Bytes sent and not taken by the network (TCP: not acknowledged) yet.
+    pub unsent: i32,
+    /// TCP_CORK or UDP_CORK.
+    pub cork: bool,
+    pub ip: IpOpts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<Tcp>,
+    pub opts: SockOpts,
+}
+
+/// Not asked of other protocols: not all of them know these options (MPTCP has no IP_PKTINFO).
+#[derive(Debug, Default, Serialize)]
+pub struct IpOpts {
+    pub freebind: bool,
+    pub pktinfo: bool,
+    pub tos: i32,
+    pub ttl: i32,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Tcp {
+    pub nodelay: bool,
+    pub defer_accept: i32,
+}
+
+#[derive(Default)]
+pub struct InetSockets {
+    /// By (family, protocol), then by inode.
+    udp_shutdown: HashMap<(i32, i32), HashMap<u64, u8>>,
+}
+
+impl InetSockets {
+    pub fn capture(&mut self, d: &Descriptor, family: i32) -> Result<Inet> {
+        let kind = d.told("SO_TYPE", int(d.dup, SOL_SOCKET, SO_TYPE))?;
+        let proto = d.told("SO_PROTOCOL", int(d.dup, SOL_SOCKET, SO_PROTOCOL))?;
+        let (tcp, udp) = (proto == IPPROTO_TCP, proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE);
+        let source = Address::of(&d.told("getsockname", getsockname(d.dup.as_raw_fd()))?);
+        let peer = match getpeername(d.dup.as_raw_fd()) {
+            Err(Errno::ENOTCONN) => None,
+            peer => Some(Address::of(&d.told("getpeername", peer)?)),
+        };
+        let unconnected = if peer.is_some() { ESTABLISHED } else { CLOSE };
+        let (state, pending, backlog) = match tcp {
+            true => d.told("TCP_INFO", tcp_info(d))?,
+            false => (unconnected, 0, 0),
+        };
+        let listens = state == LISTEN;
+        let peer = peer.unwrap_or_else(|| Address::none(family));
+        Ok(Inet {
+            family,
+            kind,
+            proto,
+            state,
+            sport: source.port,
+            dport: peer.port,
+            backlog: if listens { backlog } else { 0 },
+            rqlen: if listens { pending } else { 0 },
+            v6only: family == AF_INET6 && is(d, "IPV6_V6ONLY", SOL_IPV6, IPV6_V6ONLY)?,
+            shutdown: if udp { self.shutdown(d, family, proto)? } else { 0 },
+            ifname: source.interface(d)?,
+            src: Bytes(source.address),
+            dst: Bytes(peer.address),
+            queue: if udp { queue::datagrams(d, false)? } else { Vec::new() },
+            unread: bytes(d, "SIOCINQ", IntIoctl::Fionread, tcp && !listens)?,
+            unsent: bytes(d, "SIOCOUTQ", IntIoctl::Siocoutq, udp || (tcp && !listens))?,
+            cork: (tcp && is(d, "TCP_CORK", SOL_TCP, TCP_CORK)?)
+                || (udp && is(d, "UDP_CORK", SOL_UDP, UDP_CORK)?),
+            ip: if tcp || udp { ip(d)? } else { IpOpts::default() },
+            tcp: if tcp { Some(tcp_opts(d)?) } else { None },
+            opts: sockopts::capture(d, family, tcp)?,
+        })
+    }
+
+    /// A socket that is not bound is not listed; poll(2) tells at least whether it can receive.
+    fn shutdown(&mut self, d: &Descriptor, family: i32, proto: i32) -> Result<u8> {
+        if let std::collections::hash_map::Entry::Vacant(all) =
+            self.udp_shutdown.entry((family, proto))
+        {
+            all.insert(d.told("sock_diag", diag::udp_shutdown(family, proto))?);
+        }
+        let all = &self.udp_shutdown[&(family, proto)];
+        Ok(all.get(&d.inode.ino.0).copied().unwrap_or(0))
+    }
+}
+
+/// What a struct sockaddr_in or sockaddr_in6 holds.
+struct Address {
+    address: Vec<u8>,
+    port: u16,
+    scope: u32,
+}
+
+impl Address {
+    fn of(address: &SockaddrStorage) -> Self {
+        if let Some(v4) = address.as_sockaddr_in() {
+            return Address { address: v4.ip().octets().to_vec(), port: v4.port(), scope: 0 };
+        }
+        let none = || Address::none(address.family().map_or(AF_INET6, |family| family as i32));
+        address.as_sockaddr_in6().map_or_else(none, |v6| Address {
+            address: v6.ip().octets().to_vec(),
+            port: v6.port(),
+            scope: v6.scope_id(),
+        })
+    }
+
+    fn none(family: i32) -> Self {
+        let length = if family == AF_INET6 { 16 } else { 4 };
+        Address { address: vec![0; length], port: 0, scope: 0 }
+    }
+
+    fn interface(&self, d: &Descriptor) -> Result<Option<String>> {
+        if self.scope == 0 {
+            return Ok(None);
+        }
+        let name = d.told("if_indextoname", if_indextoname(self.scope))?;
+        Ok(Some(name.to_string_lossy().into_owned()))
+    }
+}
+
+/// struct tcp_info: the state, and of a listener how many connections wait and how many may
+/// (tcpi_unacked, tcpi_sacked: net/ipv4/tcp.c, tcp_get_info).
+fn tcp_info(d: &Descriptor) -> nix::Result<(u8, u32, u32)> {
+    const UNACKED: usize = 24;
+    const SACKED: usize = 28;
+    let mut info = [0u8; 32];
+    sys::getsockopt(d.dup, SOL_TCP, TCP_INFO, &mut info)?;
+    let word = |at: usize| u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+    Ok((info[0], word(UNACKED), word(SACKED)))
+}
+
+/// IPv6 sockets answer these at SOL_IP too: net/ipv6/ipv6_sockglue.c, ipv6_getsockopt.
+fn ip(d: &Descriptor) -> Result<IpOpts> {
+    Ok(IpOpts {
+        freebind: is(d, "IP_FREEBIND", SOL_IP, IP_FREEBIND)?,
+        pktinfo: is(d, "IP_PKTINFO", SOL_IP, IP_PKTINFO)?,
+        tos: d.told("IP_TOS", int(d.dup, SOL_IP, IP_TOS))?,
+        ttl: d.told("IP_TTL", int(d.dup, SOL_IP, IP_TTL))?,
+    })
+}
+
+fn tcp_opts(d: &Descriptor) -> Result<Tcp> {
+    Ok(Tcp {
+        nodelay: is(d, "TCP_NODELAY", SOL_TCP, TCP_NODELAY)?,
+        defer_accept: d.told("TCP_DEFER_ACCEPT", int(d.dup, SOL_TCP, TCP_DEFER_ACCEPT))?,
+    })
+}
+
+fn is(d: &Descriptor, doing: &str, level: i32, name: i32) -> Result<bool> {
+    Ok(d.told(doing, int(d.dup, level, name))? != 0)
+}
+
+fn bytes(d: &Descriptor, doing: &str, request: IntIoctl, applies: bool) -> Result<i32> {
+    if !applies {
+        return Ok(0);
+    }
+    d.told(doing, ioctl_int(d.dup, request))
+}

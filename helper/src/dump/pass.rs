@@ -1,0 +1,131 @@
+//! The pass over the frozen tree, and what can be got ready before it.
+
+use super::micros;
+use super::told::{Clocks, Times};
+use crate::capture::files::{self, fact::Kind, FileTable, PathOf};
+use crate::capture::process::{self, Process};
+use crate::capture::vma::Vma;
+use crate::capture::Paths;
+use crate::error::{Code, Error, Result};
+use crate::limit::Limit;
+use crate::memory::Memory;
+use crate::remote::Gadgets;
+use crate::task::{State, Task};
+use crate::tree;
+use crate::urgent::Urgent;
+use crate::wire::{DumpRequest, Wire};
+use std::fs::OpenOptions;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Instant;
+
+/// What the pass needs and need not be done while the target waits.
+pub struct Prepared {
+    pub memory: Memory,
+    gadgets: Gadgets,
+    images: OwnedFd,
+}
+
+impl Prepared {
+    /// Errors: those of `tree::check_root`, `ImagesDir`, and of memory's preparation.
+    pub fn new(request: &DumpRequest, exact: bool, limit: &Limit) -> Result<Self> {
+        tree::check_root(request.tree)?;
+        let images = open_folder(request)?;
+        let tree = tree::walk(request.tree)?;
+        let pids: Vec<i32> = tree.iter().filter(|task| !task.zombie).map(|task| task.pid).collect();
+        let mut gadgets = Gadgets::default();
+        gadgets.prepare(&pids);
+        tree.iter().for_each(process::warm);
+        pids.iter().for_each(|&pid| files::warm(pid));
+        let memory = Memory::prepare(request, &pids, exact, limit)?;
+        Ok(Prepared { memory, gadgets, images })
+    }
+}
+
+fn open_folder(request: &DumpRequest) -> Result<OwnedFd> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_DIRECTORY);
+    let folder = options.open(&request.images_dir);
+    folder.map(OwnedFd::from).map_err(|e| {
+        let message = format!("the images folder {}: {e}", request.images_dir.display());
+        Error::new(Code::ImagesDir, message)
+    })
+}
+
+/// All that was seen, but for the memory, which `Prepared` keeps.
+pub struct Facts {
+    pub processes: Vec<Process>,
+    pub files: files::Facts,
+    pub clocks: Clocks,
+}
+
+/// Capture the frozen tree. The memory goes before the threads' system calls, so that the page or
+/// two of stack which those may touch are not taken for the target's.
+pub fn capture(
+    tasks: &[Task],
+    prepared: &mut Prepared,
+    times: &mut Times,
+    (request, limit, wire, urgent): (&DumpRequest, &Limit, &Wire, &Urgent),
+) -> Result<Facts> {
+    let clocks = Clocks::now();
+    let start = Instant::now();
+    let stopped = process::look(tasks, limit)?;
+    let alive: Vec<&Task> = tasks.iter().filter(|task| task.state != State::Zombie).collect();
+    let mut table = FileTable::default();
+    let mut paths = Vec::with_capacity(tasks.len());
+    for task in &alive {
+        limit.check()?;
+        if task.files == task.pid {
+            table.capture(task, limit)?;
+        }
+        paths.push(paths_of(task.pid, &mut table)?);
+        if task.vm == task.pid {
+            prepared.memory.capture(task.pid, &mut |pid, vma| mapped(pid, vma, &mut table))?;
+        }
+    }
+    let pids: Vec<i32> = alive.iter().map(|task| task.pid).collect();
+    let files = table.finish(&pids, &prepared.images, request.ghost_limit, limit)?;
+    add_memfds(&files, &mut prepared.memory)?;
+    times.capture = micros(start);
+
+    let start = Instant::now();
+    prepared.memory.scan(limit)?;
+    times.scan = micros(start);
+
+    let start = Instant::now();
+    let progress = &mut |done, total| wire.progress("copy", done, total);
+    urgent.at_ease(|| prepared.memory.copy(limit, progress))?;
+    times.copy = micros(start);
+
+    let start = Instant::now();
+    let processes = process::capture(tasks, stopped, paths, &mut prepared.gadgets)?;
+    times.capture += micros(start);
+    Ok(Facts { processes, files, clocks })
+}
+
+fn paths_of(pid: i32, table: &mut FileTable) -> Result<Paths> {
+    Ok(Paths {
+        exe: table.path_file(pid, PathOf::Exe)?,
+        cwd: table.path_file(pid, PathOf::Cwd)?,
+        root: table.path_file(pid, PathOf::Root)?,
+    })
+}
+
+fn mapped(pid: i32, vma: &Vma, table: &mut FileTable) -> Result<files::FileId> {
+    let writable = vma.has("sh") && vma.has("mw");
+    let mapping = PathOf::Mapped { start: vma.start.0, end: vma.end.0, writable };
+    table.mapped_file(pid, mapping, (vma.dev, vma.ino.0, &vma.name))
+}
+
+/// A memfd is a segment of shared memory, be it mapped or not.
+fn add_memfds(files: &files::Facts, memory: &mut Memory) -> Result<()> {
+    for table in &files.tables {
+        for fd in &table.fds {
+            let file = &files.files[fd.file as usize - 1];
+            if let Kind::Memfd(_) = file.kind {
+                memory.add_memfd(table.pid, fd.fd, (file.inode.dev, file.inode.ino.0))?;
+            }
+        }
+    }
+    Ok(())
+}

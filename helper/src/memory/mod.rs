@@ -1,0 +1,243 @@
+//! Page data: which pages hold data, and their bytes. `Memory` is all of it for one dump.
+//!
+//! spans: what to look for where · scan, entries: which pages · shmem: of which segments ·
+//! copy, pages_file: their bytes · runs, facts: how it is told
+
+mod copy;
+mod entries;
+mod facts;
+#[cfg(test)]
+pub mod fixture;
+mod pages_file;
+mod runs;
+mod scan;
+mod shmem;
+mod spans;
+#[cfg(test)]
+mod tests;
+
+use crate::capture::files::FileId;
+use crate::capture::vma::{self, Before, KernelMounts, Mappings, Vma};
+use crate::error::Result;
+use crate::limit::Limit;
+use crate::value::Hex;
+use crate::wire::{Action, DumpRequest, PageCopy};
+use copy::{copy, Source};
+use facts::Owner;
+use pages_file::PagesFiles;
+use scan::{Pages, Scanner};
+use serde::Serialize;
+use shmem::{Segment, Segments};
+
+/// Bytes of a page; the unit of all page data, of huge pages too.
+pub const PAGE: u64 = 4096;
+
+/// An address space.
+struct Space {
+    mappings: Mappings,
+    pages: Pages,
+    /// Name of the file with its pages.
+    file: Option<String>,
+}
+
+/// The memory of a tree, from before the freeze until it is told.
+pub struct Memory {
+    copy: PageCopy,
+    mounts: KernelMounts,
+    before: Before,
+    scanner: Scanner,
+    files: Option<PagesFiles>,
+    spaces: Vec<Space>,
+    segments: Segments,
+    /// Names of the files with the segments' pages, in their order.
+    segment_files: Vec<String>,
+    totals: Totals,
+    /// At most so many may copy at a time.
+    threads: u64,
+}
+
+/// Counts of pages. docs/protocol.md, "captured".
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Totals {
+    /// Of mappings that were looked through for data.
+    pub scanned: u64,
+    /// Pages that hold data, of processes.
+    pub present: u64,
+    /// Of these, those that are lazy.
+    pub lazy: u64,
+    pub copied: u64,
+    pub shmem_copied: u64,
+}
+
+impl Memory {
+    /// Before the freeze: get ready for processes that still run. With `exact`, nothing is assumed
+    /// that `confirm` could find wrong.
+    ///
+    /// Errors: `ImagesDir`, `NoSpace`, `Kernel`, those of `limit`.
+    pub fn prepare(
+        request: &DumpRequest,
+        pids: &[i32],
+        exact: bool,
+        limit: &Limit,
+    ) -> Result<Self> {
+        // Where the pause is long anyway or does not matter, there is nothing to win.
+        let assume = request.after == Action::Run && request.copy != PageCopy::All && !exact;
+        let files = match request.copy {
+            PageCopy::None => None,
+            _ => Some(PagesFiles::open(&request.images_dir, &request.pages_name)?),
+        };
+        let mut memory = Memory {
+            copy: request.copy,
+            mounts: KernelMounts::find()?,
+            before: if assume { Before::prepare(pids) } else { Before::default() },
+            scanner: Scanner::new()?,
+            files,
+            spaces: Vec::new(),
+            segments: Segments::default(),
+            segment_files: Vec::new(),
+            totals: Totals::default(),
+            threads: copy::threads(),
+        };
+        for &pid in pids {
+            memory.rehearse(pid, limit)?;
+        }
+        Ok(memory)
+    }
+
+    /// Whoever cannot be looked at now will have to be, or is gone, under the freeze.
+    fn rehearse(&mut self, pid: i32, limit: &Limit) -> Result<()> {
+        limit.check()?;
+        let Ok(vmas) = vma::glance(pid) else { return Ok(()) };
+        let Ok(found) = self.scanner.rehearse(pid, &vmas, limit) else { return Ok(()) };
+        match (&mut self.files, self.copy) {
+            (Some(files), PageCopy::All) => files.prepare(pid, found.pages),
+            (Some(files), _) => files.prepare(pid, found.pages - found.lazy_pages),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Under the freeze: the mappings of an address space, by the pid of the first task that uses
+    /// it. `file_of` names the file behind a mapping.
+    pub fn capture(
+        &mut self,
+        pid: i32,
+        file_of: &mut dyn FnMut(i32, &Vma) -> Result<FileId>,
+    ) -> Result<()> {
+        let mappings = Mappings::capture(pid, &mut self.before, &self.mounts, file_of)?;
+        for vma in &mappings.vmas {
+            self.segments.add_mapping(pid, vma)?;
+        }
+        self.spaces.push(Space { mappings, pages: Pages::default(), file: None });
+        Ok(())
+    }
+
+    /// Under the freeze: a memfd that is open as `fd`, be it mapped or not; its device and inode.
+    pub fn add_memfd(&mut self, pid: i32, fd: i32, inode: (u64, u64)) -> Result<()> {
+        self.segments.add_memfd(pid, fd, inode)
+    }
+
+    /// Under the freeze, after all captures: find the pages that hold data.
+    pub fn scan(&mut self, limit: &Limit) -> Result<()> {
+        for space in &mut self.spaces {
+            space.pages = self.scanner.scan(space.mappings.pid, &space.mappings.vmas, limit)?;
+        }
+        self.segments.scan(limit)
+    }
+
+    /// Under the freeze, after `scan`: copy what is to be copied. `progress` is told pages done
+    /// and all there are to do.
+    pub fn copy(&mut self, limit: &Limit, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        let lazy_too = self.copy == PageCopy::All;
+        let wanted =
+            |pages: &Pages| pages.runs.pages() - if lazy_too { 0 } else { pages.runs.lazy_pages() };
+        let of_spaces: u64 = self.spaces.iter().map(|space| wanted(&space.pages)).sum();
+        let of_segments: u64 = self.segments.iter().map(|segment| segment.runs.pages()).sum();
+        let (mut done, total) = (0, of_spaces + of_segments);
+        let threads = self.threads;
+        for space in &mut self.spaces {
+            let pid = space.mappings.pid;
+            let file = files.take(pid)?;
+            let runs = (space.pages.runs.as_slice(), lazy_too);
+            let source = Source::process(pid)?;
+            done += copy(&source, runs, &file, (threads, limit), &mut |now| {
+                progress(done + now, total)
+            })?;
+            space.file = Some(file.name);
+        }
+        self.totals.copied = done;
+        for segment in self.segments.iter() {
+            let file = files.create()?;
+            let runs = (segment.runs.as_slice(), true);
+            let source = Source::Segment(&segment.file);
+            done += copy(&source, runs, &file, (threads, limit), &mut |now| {
+                progress(done + now, total)
+            })?;
+            self.segment_files.push(file.name);
+        }
+        self.totals.shmem_copied = done - self.totals.copied;
+        Ok(())
+    }
+
+    /// After the thaw. Errors: `TargetChanged`; a dump with `exact` would not have it.
+    pub fn confirm(&self) -> Result<()> {
+        self.spaces.iter().try_for_each(|space| space.mappings.confirm())
+    }
+
+    /// The frames of kind vmas.
+    pub fn vmas_frames(&self) -> impl Iterator<Item = facts::Vmas<'_>> {
+        self.spaces.iter().flat_map(|Space { mappings, pages, .. }| {
+            facts::vmas(mappings.pid, &mappings.vmas, pages.guards.as_deref())
+        })
+    }
+
+    /// The frames of kind shmem.
+    pub fn shmem_frames(&self) -> impl Iterator<Item = facts::Shmem<'_>> {
+        self.segments().map(|(segment, pages_file)| facts::Shmem {
+            ino: Hex(segment.ino),
+            size: Hex(segment.size),
+            pages_file,
+        })
+    }
+
+    /// The frames of kind pagemap.
+    pub fn pagemap_frames(&self) -> impl Iterator<Item = facts::Pagemap<'_>> {
+        let copied = (self.copy == PageCopy::All, self.copy != PageCopy::None);
+        let spaces = self.spaces.iter().flat_map(move |space| {
+            let file = space.file.as_deref();
+            let owner = Owner::Pid(space.mappings.pid);
+            facts::pagemap(owner, file, space.pages.runs.as_slice(), copied)
+        });
+        let segments = self.segments().flat_map(move |(segment, file)| {
+            facts::pagemap(Owner::Shmem(Hex(segment.ino)), file, segment.runs.as_slice(), copied)
+        });
+        spaces.chain(segments)
+    }
+
+    fn segments(&self) -> impl Iterator<Item = (&Segment, Option<&str>)> {
+        let files = self.segment_files.iter().map(|name| Some(&**name));
+        self.segments.iter().zip(files.chain(std::iter::repeat(None)))
+    }
+
+    pub fn totals(&self) -> Totals {
+        let spaces = || self.spaces.iter().map(|space| &space.pages);
+        Totals {
+            scanned: spaces().map(|pages| pages.scanned).sum(),
+            present: spaces().map(|pages| pages.runs.pages()).sum(),
+            lazy: spaces().map(|pages| pages.runs.lazy_pages()).sum(),
+            ..self.totals
+        }
+    }
+
+    /// The kernel's own mounts of huge pages: device, log2 of the size of a page.
+    pub fn hugetlb(&self) -> &[(u64, u32)] {
+        &self.mounts.hugetlb
+    }
+
+    /// The dump is good: its files of page data stay.
+    pub fn keep(&mut self) {
+        if let Some(files) = self.files.take() {
+            files.keep();
+        }
+    }
+}

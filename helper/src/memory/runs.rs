@@ -1,0 +1,91 @@
+//! Which pages hold data, as runs of neighbours: a million of them in 16 MB.
+
+use super::PAGE;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+
+/// Consecutive pages of which the same is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Number of the first: address, or offset in a segment, divided by the page size.
+    pub page: u64,
+    pub pages: u32,
+    /// A restore can bring them in late, by a userfaultfd.
+    pub lazy: bool,
+}
+
+/// Runs in ascending order; neighbours that are alike are one.
+#[derive(Default)]
+pub struct Runs(Vec<Run>);
+
+impl Runs {
+    /// Add pages, given in bytes, that lie above all others.
+    pub fn push(&mut self, start: u64, end: u64, lazy: bool) {
+        let (mut page, end) = (start / PAGE, end / PAGE);
+        if let Some(last) = self.0.last_mut() {
+            let grown = end - last.page;
+            let touches = last.page + u64::from(last.pages) == page;
+            if touches && last.lazy == lazy && grown <= u64::from(u32::MAX) {
+                last.pages = grown as u32;
+                return;
+            }
+        }
+        while page < end {
+            let pages = (end - page).min(u64::from(u32::MAX)) as u32;
+            self.0.push(Run { page, pages, lazy });
+            page += u64::from(pages);
+        }
+    }
+
+    pub fn as_slice(&self) -> &[Run] {
+        &self.0
+    }
+
+    /// Empty, the memory kept, and some in reserve: to be filled anew without a page fault.
+    pub fn emptied(mut self) -> Self {
+        let reserve = self.0.len() / 8 + 512;
+        self.0.reserve_exact(reserve);
+        self.0.resize(self.0.len() + reserve, Run { page: 0, pages: 0, lazy: false });
+        self.0.clear();
+        self
+    }
+
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// Pages, all together.
+    pub fn pages(&self) -> u64 {
+        self.0.iter().map(|run| u64::from(run.pages)).sum()
+    }
+
+    /// Pages that are lazy.
+    pub fn lazy_pages(&self) -> u64 {
+        self.0.iter().filter(|run| run.lazy).map(|run| u64::from(run.pages)).sum()
+    }
+}
+
+/// Runs as a frame carries them: flat triples of first page, pages, and bits.
+pub struct Triples<'a> {
+    pub runs: &'a [Run],
+    /// Bit 1: the bytes of lazy runs, of the others, were copied.
+    pub copied: (bool, bool),
+}
+
+impl Serialize for Triples<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const COPIED: u64 = 1;
+        const LAZY: u64 = 2;
+        let (lazy, others) = self.copied;
+        let mut triples = serializer.serialize_seq(Some(self.runs.len() * 3))?;
+        for run in self.runs {
+            let copied = if run.lazy { lazy } else { others };
+            triples.serialize_element(&run.page)?;
+            triples.serialize_element(&run.pages)?;
+            triples.serialize_element(
+                &(if copied { COPIED } else { 0 } + if run.lazy { LAZY } else { 0 }),
+            )?;
+        }
+        triples.end()
+    }
+}

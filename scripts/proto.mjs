@@ -1,0 +1,150 @@
+#!/usr/bin/env node
+// Makes src/images/gen from proto/: the types of all messages (by ts-proto, types only), the map
+// from their names to their types, and their descriptors, so that at run time no .proto text is
+// parsed. protobufjs reads the .proto files in protoc's stead: no protoc is needed.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import prettier from 'prettier';
+import protobuf from 'protobufjs';
+import descriptor from 'protobufjs/ext/descriptor.js';
+
+const require = createRequire(import.meta.url);
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+const source = join(checkout, 'proto');
+const target = join(checkout, 'src/images/gen');
+// Field names as in the images, 64-bit values as Long.
+const options =
+  'onlyTypes=true,snakeToCamel=false,forceLong=long,esModuleInterop=true,importSuffix=.js,' +
+  'unrecognizedEnum=false,exportCommonSymbols=false,annotateFilesWithVersion=false';
+
+/** Parses .proto files and what they import; protobufjs carries google/protobuf along. */
+function parse(files, { keepCase }) {
+  const root = new protobuf.Root();
+  root.resolvePath = (_, name) =>
+    name.startsWith('google/') ? require.resolve(`protobufjs/${name}`) : join(source, name);
+  root.loadSync(files, { keepCase, alternateCommentMode: true });
+  return root.resolveAll();
+}
+
+/** The file that declares an object, its outermost message's for a nested one. */
+const fileOf = (object) => (object.filename ? basename(object.filename) : fileOf(object.parent));
+
+/** A comment as protoc would carry it: `path` is the place in the FileDescriptorProto. */
+const commentAt = (path, { comment }) =>
+  comment ? [{ path, span: [0, 0, 0], leadingComments: ` ${comment}\n` }] : [];
+
+/** A DescriptorProto with the types of its fields by their full names, without display options. */
+function messageProto(message) {
+  const proto = descriptor.DescriptorProto.toObject(message.toDescriptor('proto2'));
+  for (const field of proto.field ?? []) {
+    const type = message.fields[field.name].resolvedType;
+    if (type) field.typeName = type.fullName;
+    delete field.options;
+  }
+  return proto;
+}
+
+/** The files that the fields of some messages need, other than `file` itself. */
+function dependencies(file, messages) {
+  const types = messages.flatMap((message) => message.fieldsArray.map((f) => f.resolvedType));
+  const files = types.filter(Boolean).map(fileOf);
+  return [...new Set(files)].filter((name) => name !== file);
+}
+
+/** One .proto file as protoc would describe it to a plugin. */
+function fileProto(file, objects) {
+  const messages = objects.filter((object) => object instanceof protobuf.Type);
+  const enums = objects.filter((object) => object instanceof protobuf.Enum);
+  const comments = messages.flatMap((message, i) => [
+    ...commentAt([4, i], message),
+    ...message.fieldsArray.flatMap((field, j) => commentAt([4, i, 2, j], field)),
+  ]);
+  return {
+    name: file,
+    syntax: 'proto2',
+    dependency: dependencies(file, messages),
+    messageType: messages.map(messageProto),
+    enumType: enums.map((object) => object.toDescriptor('proto2')),
+    sourceCodeInfo: { location: [...enums.flatMap((e, i) => commentAt([5, i], e)), ...comments] },
+  };
+}
+
+/** protoc lists a file after all that it imports. */
+function inOrder(protos) {
+  const byName = new Map(protos.map((proto) => [proto.name, proto]));
+  const ordered = new Set();
+  const visit = (proto) => {
+    proto.dependency.forEach((name) => visit(byName.get(name)));
+    ordered.add(proto);
+  };
+  protos.forEach(visit);
+  return [...ordered];
+}
+
+/** Runs ts-proto as protoc runs a plugin; returns its files as {name, content}. */
+function generateTypes(protos) {
+  const plugin = parse(['google/protobuf/compiler/plugin.proto'], { keepCase: false });
+  const type = (name) => plugin.lookupType(`google.protobuf.compiler.CodeGenerator${name}`);
+  const request = type('Request').fromObject({
+    fileToGenerate: protos.map((proto) => proto.name),
+    parameter: options,
+    protoFile: inOrder(protos),
+  });
+  const run = spawnSync(process.execPath, [require.resolve('ts-proto/protoc-gen-ts_proto')], {
+    input: type('Request').encode(request).finish(),
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const response = type('Response').decode(run.stdout);
+  if (run.status !== 0 || response.error) throw new Error(response.error || String(run.stderr));
+  return response.file;
+}
+
+/** The map from the name of each message to its type. */
+function messagesModule(messages) {
+  const imports = messages.map(
+    (m) => `import type { ${m.name} } from './${basename(fileOf(m), '.proto')}.js';`,
+  );
+  const members = messages.map(({ name }) => `${name}: ${name};`);
+  return `// Generated by scripts/proto.mjs from proto/. Do not edit.\n${imports.join('\n')}\n
+    /** Every message by its name. */\nexport interface Messages { ${members.join('\n')} }\n`;
+}
+
+/** Every top-level message and enum as protobufjs' JSON, a string each, to be parsed when needed. */
+function descriptorsModule(objects) {
+  const members = objects.map((object) => {
+    const { edition, ...json } = object.toJSON();
+    return `${object.name}: '${JSON.stringify(json)}',`;
+  });
+  return `// Generated by scripts/proto.mjs from proto/. Do not edit.\n
+    /** Messages and enums by name, each as protobufjs' JSON descriptor. */
+    export const descriptors = { ${members.join('\n')} };\n`;
+}
+
+const files = readdirSync(source)
+  .filter((file) => file !== 'opts.proto')
+  .sort();
+const root = parse(files, { keepCase: true });
+const objects = root.nestedArray.filter((object) =>
+  files.includes(basename(object.filename ?? '')),
+);
+const protos = files.map((file) =>
+  fileProto(
+    file,
+    objects.filter((object) => fileOf(object) === file),
+  ),
+);
+const messages = objects.filter((object) => object instanceof protobuf.Type);
+
+rmSync(target, { recursive: true, force: true });
+mkdirSync(target);
+const style = { ...(await prettier.resolveConfig(join(target, 'x.ts'))), parser: 'typescript' };
+for (const { name, content } of [
+  ...generateTypes(protos),
+  { name: 'messages.ts', content: messagesModule(messages) },
+  { name: 'descriptors.ts', content: descriptorsModule(objects) },
+]) {
+  writeFileSync(join(target, name), await prettier.format(content, style));
+}

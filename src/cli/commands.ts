@@ -1,0 +1,26 @@
+/** The commands: what each is for, what it takes, and the file that does it, loaded when called. */
+
+import { CHECK_OPTIONS, DUMP_OPTIONS, type Option } from './options.js';
+
+export interface Command {
+  usage: string;
+  summary: string;
+  options: Record<string, Option>;
+  /** `run` gets the options by long name and resolves to the exit code. */
+  load: () => Promise<{ run: (values: Record<string, unknown>) => Promise<number> }>;
+}
+
+export const COMMANDS: Record<string, Command> = {
+  dump: {
+    usage: 'ckpt dump -t PID -D DIR [options]',
+    summary: "checkpoint a process tree into images that CRIU's restore takes",
+    options: DUMP_OPTIONS,
+    load: () => import('./dump.js'),
+  },
+  check: {
+    usage: 'ckpt check [--json]',
+    summary: 'tell what this kernel and these privileges allow',
+    options: CHECK_OPTIONS,
+    load: () => import('./check.js'),
+  },
+};

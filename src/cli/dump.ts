@@ -1,0 +1,34 @@
+/** `ckpt dump`: the library's dump, with a progress bar and a summary, or one JSON object. */
+
+import { dump } from '../dump/dump.js';
+import type { DumpOptions } from '../dump/options.js';
+import { printJson, say } from './print.js';
+import { ProgressBar } from './progress.js';
+import { abortOnSignals } from './signals.js';
+import { summary } from './summary.js';
+
+export async function run({ json, ...values }: Record<string, unknown>): Promise<number> {
+  const bar = new ProgressBar();
+  const options = {
+    ...camelCased(values),
+    signal: abortOnSignals(),
+    onProgress: (progress) => bar.update(progress),
+    ...(!values['log-file'] && { onLog: say }),
+  } as DumpOptions;
+  try {
+    const result = await dump(options);
+    bar.stop();
+    if (json) printJson({ ok: true, ...result });
+    else say(summary(result));
+    return 0;
+  } finally {
+    bar.stop();
+  }
+}
+
+/** The library's names of options are CRIU's, in camel case. */
+function camelCased(values: Record<string, unknown>): Record<string, unknown> {
+  const rename = (name: string) =>
+    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [rename(name), value]));
+}

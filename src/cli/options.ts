@@ -1,0 +1,124 @@
+/**
+ * The options that ckpt honours, under CRIU's names and meanings, and its own few beside them.
+ * One table serves the parser, the help and docs/options.md. What CRIU knows and ckpt does not
+ * honour is in criu-options.ts.
+ */
+
+export interface Option {
+  short?: string;
+  /** What the option takes, as the help shows it; a switch takes nothing. */
+  value?: string;
+  /** How the value is read; a string if not said. */
+  type?: 'number' | 'size' | 'list' | 'level';
+  /** The value may be left out, and stands for this then. */
+  implied?: string;
+  group: 'What to dump' | 'Memory' | 'What may be in the tree' | 'Control' | 'Output';
+  help: string;
+}
+
+/** By long name, of `ckpt dump`. */
+export const DUMP_OPTIONS: Record<string, Option> = {
+  tree: {
+    short: 't',
+    value: 'PID',
+    type: 'number',
+    group: 'What to dump',
+    help: 'the process whose tree to dump',
+  },
+  'images-dir': {
+    short: 'D',
+    value: 'DIR',
+    group: 'What to dump',
+    help: 'folder for the images; it must exist',
+  },
+  'leave-running': {
+    short: 'R',
+    group: 'What to dump',
+    help: 'let the tree run on after the dump (default: kill it)',
+  },
+  'leave-stopped': {
+    short: 's',
+    group: 'What to dump',
+    help: 'leave the tree stopped after the dump',
+  },
+
+  'skip-pages': {
+    value: 'all|lazy',
+    implied: 'all',
+    group: 'Memory',
+    help: 'list pages without writing them: all of them, or those that a lazy restore can take late',
+  },
+
+  'prev-images-dir': { value: 'DIR', group: 'Memory', help: 'a parent set; refused for now' },
+
+  'shell-job': {
+    short: 'j',
+    group: 'What may be in the tree',
+    help: 'a job of a shell, with its terminal',
+  },
+  'file-locks': {
+    short: 'l',
+    group: 'What may be in the tree',
+    help: 'file locks; all their users must be in the tree',
+  },
+  'ghost-limit': {
+    value: 'SIZE',
+    type: 'size',
+    group: 'What may be in the tree',
+    help: 'largest deleted file to copy (1M; suffixes K, M, G)',
+  },
+  external: {
+    value: 'RES',
+    type: 'list',
+    group: 'What may be in the tree',
+    help: 'what the restore will be given: pipe:[INODE]; may be repeated',
+  },
+
+  'manage-cgroups': {
+    value: 'soft|none|ignore',
+    implied: 'soft',
+    group: 'What may be in the tree',
+    help: 'what the images say of control groups (default: soft)',
+  },
+
+  timeout: {
+    value: 'SECONDS',
+    type: 'number',
+    group: 'Control',
+    help: 'give up, and let the tree run on, when the whole dump takes longer',
+  },
+  'action-script': {
+    value: 'FILE',
+    type: 'list',
+    group: 'Control',
+    help: 'program to run at pre-dump and post-dump; may be repeated',
+  },
+  pidfile: { value: 'FILE', group: 'Control', help: 'write the pid of the root process to FILE' },
+  'status-fd': {
+    value: 'FD',
+    type: 'number',
+    group: 'Control',
+    help: 'write \\0 to FD and close it when the set is complete',
+  },
+
+  'work-dir': {
+    short: 'W',
+    value: 'DIR',
+    group: 'Output',
+    help: 'folder for log, pidfile and statistics (default: images-dir)',
+  },
+  'log-file': { short: 'o', value: 'FILE', group: 'Output', help: 'write the log to FILE' },
+  verbosity: {
+    short: 'v',
+    value: 'N',
+    type: 'level',
+    group: 'Output',
+    help: 'what to log: 1 errors, 2 warnings (default), 3 steps, 4 everything; -vv counts up',
+  },
+  json: { group: 'Output', help: 'print one JSON object on stdout' },
+};
+
+/** By long name, of `ckpt check`. */
+export const CHECK_OPTIONS: Record<string, Option> = {
+  json: DUMP_OPTIONS.json!,
+};

@@ -1,0 +1,56 @@
+/** From the words of a command line to an exit code; every failure is one line, or one JSON object. */
+
+import { asCkptError, CkptError } from '../errors.js';
+import { COMMANDS, type Command } from './commands.js';
+import { nearest } from './nearest.js';
+import { DUMP_OPTIONS } from './options.js';
+import { parse, type CommandLine } from './parse.js';
+import { print, printError } from './print.js';
+
+/** Runs one command; resolves to the exit code: 0 done, 1 failed, 2 the command line is wrong. */
+export async function run(argv: string[]): Promise<number> {
+  try {
+    return await dispatch(parse(argv, DUMP_OPTIONS));
+  } catch (thrown) {
+    const error = asCkptError(thrown);
+    printError(error, argv.includes('--json'));
+    return error.exitCode;
+  }
+}
+
+async function dispatch({ operands: [name, ...rest], values }: CommandLine): Promise<number> {
+  if (values.version) return show((await import('./version.js')).versionLine());
+  const command = name === undefined ? undefined : findCommand(name);
+  if (values.help || !command) {
+    const { helpText } = await import('./help.js');
+    if (values.help) return show(await helpText(name));
+    throw usage(
+      'a command is missing',
+      `one of ${Object.keys(COMMANDS).join(', ')}; see \`ckpt --help\``,
+    );
+  }
+  if (rest.length > 0) throw usage(`unexpected argument '${rest[0]}'`);
+  for (const option of Object.keys(values)) {
+    if (!Object.hasOwn(command.options, option))
+      throw usage(`ckpt ${name} has no option --${option}`);
+  }
+  const { run } = await command.load();
+  return run(values);
+}
+
+function findCommand(name: string): Command {
+  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!;
+  if (name === 'restore')
+    throw usage('ckpt does not restore', 'stock `criu restore` brings its images back');
+  const meant = nearest(name, Object.keys(COMMANDS));
+  throw usage(`unknown command '${name}'`, meant ? `did you mean ${meant}?` : 'see `ckpt --help`');
+}
+
+function show(text: string): number {
+  print(text);
+  return 0;
+}
+
+function usage(message: string, remedy?: string): CkptError {
+  return new CkptError('E_USAGE', message, { remedy });
+}

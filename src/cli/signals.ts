@@ -1,0 +1,14 @@
+/** Ctrl-C and the like let the target go before they end us; a second one ends us at once. */
+
+import { CkptError } from '../errors.js';
+
+/** Aborts with CkptError E_ABORTED at the first signal that asks us to end. */
+export function abortOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(name, () => {
+      controller.abort(new CkptError('E_ABORTED', `the dump was aborted by ${name}`));
+    });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,175 @@
+/**
+ * All files of the tree, each by its kind, and what belongs to them in other images.
+ */
+
+import type { FileFrame, FileId, FileOf, LiveTaskFrame, Vma } from '../../helper/protocol.js';
+import type { Entry } from '../entry.js';
+import { type Facts, placeOfVma } from '../facts.js';
+import type { HugePages } from '../hugetlb.js';
+import type { DevelopOptions } from '../options.js';
+import { contradiction, refuse } from '../refuse.js';
+import { type Backing, hasFlag } from '../vma.js';
+import { developEpoll } from './epoll.js';
+import { developEventfd } from './eventfd.js';
+import { Ghosts } from './ghost.js';
+import { developInet, refuseInet, warningsOfInet } from './inet.js';
+import { MemfdInodes } from './memfd.js';
+import { canRead, developFifo, developPipe, developPipeData, refusePipe } from './pipe.js';
+import { developRegular, isDeleted, nameOf, refuseDevice, refuseUnnamed } from './regular.js';
+import { developQueue } from './queue.js';
+import { developSignalfd } from './signalfd.js';
+import { developTimerfd } from './timerfd.js';
+import { developTty, developTtyInfo, refuseTty, warningsOfTty } from './tty.js';
+import { developUnix, refuseUnix } from './unix.js';
+import { UnixPeers } from './unix-peers.js';
+
+/** Develops files, one after the other; what it holds in the end is what the images get. */
+export class Files {
+  readonly entries: Entry<'file_entry'>[] = [];
+  readonly memfds: MemfdInodes;
+  readonly ghosts = new Ghosts();
+  readonly ttys = new Map<number, Entry<'tty_info_entry'>>();
+  readonly pipeData: ReturnType<typeof developPipeData>[] = [];
+  readonly fifoData: ReturnType<typeof developPipeData>[] = [];
+  readonly queues: ReturnType<typeof developQueue> = [];
+  readonly warnings: string[] = [];
+  readonly #facts: Facts;
+  readonly #huge: HugePages;
+  readonly #peers: UnixPeers;
+  readonly #options: DevelopOptions;
+  /** Of what has been taken already: inodes of pipes, ids of segments by inode. */
+  readonly #pipes = new Set<bigint>();
+  readonly #segments = new Map<bigint, number>();
+  #lastId = 0;
+
+  constructor(facts: Facts, huge: HugePages, options: DevelopOptions) {
+    this.#facts = facts;
+    this.#huge = huge;
+    this.#peers = new UnixPeers(facts.files.values());
+    this.memfds = new MemfdInodes(huge);
+    this.#options = options;
+    for (const id of facts.files.keys()) this.#lastId = Math.max(this.#lastId, id);
+    for (const file of facts.files.values()) this.entries.push(this.#develop(file));
+  }
+
+  /** Types of all files, by id. */
+  get types(): Map<FileId, Entry<'file_entry'>['type']> {
+    return new Map(this.entries.map(({ id, type }) => [id, type]));
+  }
+
+  /** What is behind a mapping of `task`; a file for shared anonymous memory is made up. */
+  backing(vma: Vma, task: LiveTaskFrame): Backing | undefined {
+    if (vma.file !== undefined) {
+      const { id, kind } = this.#facts.file(vma.file);
+      return { id, memfd: kind === 'memfd' };
+    }
+    if (vma.shmem === undefined) return undefined;
+    return { id: this.#segment(vma, task), memfd: true };
+  }
+
+  #segment(vma: Vma, task: LiveTaskFrame): number {
+    const ino = BigInt(vma.shmem!);
+    const known = this.#segments.get(ino);
+    if (known !== undefined) return known;
+    const id = ++this.#lastId;
+    const { size } = this.#facts.shmems.get(ino) ?? contradiction(`no shared memory ${ino}`);
+    const { uid, gid } = this.#facts.threads(task.pid)[0]!.creds;
+    const name = nameOf({ link: vma.name, nlink: 0 });
+    const place = { pid: task.pid, object: placeOfVma(vma) };
+    const hugetlb_flag = hasFlag(vma, 'ht') ? this.#huge.memfdFlags(vma.dev, place) : undefined;
+    const segment = { ino: vma.shmem!, size, name, uid, gid, hugetlb_flag };
+    this.entries.push(this.memfds.developSegment(id, segment));
+    this.#segments.set(ino, id);
+    return id;
+  }
+
+  #develop(file: FileFrame): Entry<'file_entry'> {
+    const place = this.#facts.placeOf(file.id);
+    switch (file.kind) {
+      case 'regular':
+      case 'directory':
+      case 'symlink':
+        return this.#named(file);
+      case 'char':
+      case 'block':
+        refuseDevice(file, place);
+        return this.#named(file);
+      case 'pipe':
+        this.#takePipe(file);
+        return developPipe(file);
+      case 'fifo':
+        this.#takePipe(file);
+        return developFifo(file, this.#door(file));
+      case 'eventfd':
+        return developEventfd(file, place);
+      case 'signalfd':
+        return developSignalfd(file);
+      case 'timerfd':
+        return developTimerfd(file);
+      case 'epoll':
+        return developEpoll(file, this.#restorerTable(file.id), place);
+      case 'memfd':
+        return this.memfds.developFile(file, place);
+      case 'tty':
+        return this.#tty(file);
+      case 'unix':
+        refuseUnix(file, place, this.#peers);
+        this.queues.push(...developQueue(file.id, file.detail.queue, place));
+        return developUnix(file, this.#peers);
+      case 'inet':
+        refuseInet(file, place);
+        this.warnings.push(...warningsOfInet(file, place));
+        return developInet(file);
+      case 'other':
+        return refuse(place, 'a kind of file that ckpt does not dump yet');
+    }
+  }
+
+  /** A file that is opened by name; a deleted one becomes a ghost. */
+  #named(file: FileFrame, id: number = file.id): Entry<'file_entry'> {
+    const place = this.#facts.placeOf(file.id);
+    refuseUnnamed(file, place);
+    if (isDeleted(file)) this.ghosts.add(id, this.#facts.ghost(file), place);
+    return developRegular(file, id);
+  }
+
+  /** The file by which a fifo or a terminal is opened; its id. */
+  #door(file: FileFrame): number {
+    const id = ++this.#lastId;
+    this.entries.push(file.kind === 'tty' ? developRegular(file, id) : this.#named(file, id));
+    return id;
+  }
+
+  #takePipe(file: FileOf<'pipe'> | FileOf<'fifo'>): void {
+    const ino = BigInt(file.detail.pipe);
+    const pipe = this.#facts.pipes.get(ino) ?? contradiction(`no pipe ${ino}`);
+    refusePipe(pipe, file, this.#facts.placeOf(file.id), this.#options);
+    if (this.#pipes.has(ino) || !canRead(file)) return;
+    this.#pipes.add(ino);
+    (file.kind === 'pipe' ? this.pipeData : this.fifoData).push(developPipeData(pipe));
+  }
+
+  #tty(file: FileOf<'tty'>): Entry<'file_entry'> {
+    const { alive, files } = this.#facts;
+    const sessions = new Set(alive.filter(({ pid, sid }) => pid === sid).map(({ sid }) => sid));
+    const masters = [...files.values()].filter(isMaster).map(({ detail }) => detail.index);
+    const place = this.#facts.placeOf(file.id);
+    refuseTty(file, place, sessions, new Set(masters), this.#options);
+    this.warnings.push(...warningsOfTty(file, place));
+    const info = developTtyInfo(file);
+    this.ttys.set(info.id, info);
+    return developTty(file, this.#door(file));
+  }
+
+  /** The descriptors of the task that a restore lets make a shared file: the one with the least pid. */
+  #restorerTable(id: FileId): ReturnType<Facts['table']> {
+    const holders = this.#facts.alive
+      .filter((task) => this.#facts.table(task).some(({ file }) => file === id))
+      .sort((a, b) => a.pid - b.pid);
+    return holders[0] ? this.#facts.table(holders[0]) : [];
+  }
+}
+
+function isMaster(file: FileFrame): file is FileOf<'tty'> {
+  return file.kind === 'tty' && file.detail.driver === 'ptmx';
+}

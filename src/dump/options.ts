@@ -1,0 +1,115 @@
+/** What a dump can be told, under CRIU's names; the refusal of what cannot be. */
+
+import { fstatSync } from 'node:fs';
+import { CkptError } from '../errors.js';
+
+/** Where a dump is, for who watches it; `done` of `total` pages for `copy`, tasks before. */
+export interface Progress {
+  phase: 'freeze' | 'capture' | 'copy' | 'write';
+  done: number;
+  total: number;
+}
+
+export interface DumpOptions {
+  /** Pid of the root of the tree. */
+  tree: number;
+  /** An existing folder. A checkpoint in it is replaced, once the new one is complete. */
+  imagesDir: string;
+  /** An existing folder for log, pidfile and statistics; relative names lead from here. Default: `imagesDir`. */
+  workDir?: string;
+
+  /** Let the tree run on. By default it is killed, once the set is complete. */
+  leaveRunning?: boolean;
+  /** Leave the tree stopped, as SIGSTOP does. */
+  leaveStopped?: boolean;
+
+  /** List pages without writing them: `all`, or only those that a lazy restore can take late. */
+  skipPages?: 'all' | 'lazy';
+
+  /** A parent set, relative to `imagesDir`. Refused for now. */
+  prevImagesDir?: string;
+
+  shellJob?: boolean;
+  fileLocks?: boolean;
+  /** What the restore will be given: `pipe:[INODE]`, as readlink(2) names it. CRIU's other kinds are refused. */
+  external?: string[];
+  /** Bytes; a deleted file larger than this is refused. Default: 1 MiB, as CRIU's. */
+  ghostLimit?: number;
+  /** What the images say of control groups. Default: `soft`. */
+  manageCgroups?: 'soft' | 'none' | 'ignore';
+
+  /** Seconds that the whole dump may take; past it the tree runs on and nothing is left. Default: no limit. */
+  timeout?: number;
+  /** Programs to run before the dump and when the set is complete, as CRIU's action scripts. */
+  actionScript?: string[];
+  /** Gets the pid of the root; a new file. */
+  pidfile?: string;
+  /** An open descriptor: gets `\0` and is closed when the set is complete. */
+  statusFd?: number;
+
+  /** Gets the log; by default there is none. */
+  logFile?: string;
+  /** 0 nothing, 1 errors, 2 warnings (default), 3 steps, 4 everything. */
+  verbosity?: number;
+
+  /** Stops the dump: the tree runs on and nothing is left. */
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+  /** Gets the lines of the log too. */
+  onLog?: (line: string) => void;
+}
+
+const CGROUP_MODES = ['soft', 'none', 'ignore'];
+
+/**
+ * Throws CkptError E_USAGE for options that are missing, contradict each other or hold no sense,
+ * E_UNSUPPORTED_OPTION for those that cannot be honoured.
+ */
+export function checkOptions(options: DumpOptions): void {
+  checkTarget(options);
+  const { skipPages, external, manageCgroups, prevImagesDir, timeout, statusFd } = options;
+  if (skipPages !== undefined && skipPages !== 'all' && skipPages !== 'lazy') {
+    throw usage(`--skip-pages: '${skipPages}' is neither all nor lazy`);
+  }
+  for (const resource of external ?? []) checkExternal(resource);
+  if (manageCgroups !== undefined && !CGROUP_MODES.includes(manageCgroups)) {
+    throw usage(`--manage-cgroups: '${manageCgroups}' is none of ${CGROUP_MODES.join(', ')}`);
+  }
+  if (timeout !== undefined && !(timeout >= 0)) throw usage(`--timeout: ${timeout} is no time`);
+  if (statusFd !== undefined && !isOpen(statusFd)) {
+    throw usage(`--status-fd: ${statusFd} is no open descriptor`);
+  }
+  if (prevImagesDir !== undefined && skipPages) {
+    throw new CkptError(
+      'E_UNSUPPORTED_OPTION',
+      '--skip-pages with --prev-images-dir: of pages that are not written, none can be left to a parent',
+    );
+  }
+}
+
+function checkTarget({ tree, imagesDir, leaveRunning, leaveStopped }: DumpOptions): void {
+  if (tree === undefined) throw usage('--tree PID is missing: which process is to be dumped?');
+  if (!Number.isSafeInteger(tree) || tree < 1) throw usage(`--tree: ${tree} is no pid`);
+  if (!imagesDir) throw usage('--images-dir DIR is missing: where are the images to be written?');
+  if (leaveRunning && leaveStopped) {
+    throw usage('--leave-running and --leave-stopped exclude each other');
+  }
+}
+
+function checkExternal(resource: string): void {
+  if (/^pipe:\[\d+\]$/.test(resource)) return;
+  const message = `--external '${resource}': ckpt honours no other kind yet than pipe:[INODE]`;
+  throw new CkptError('E_UNSUPPORTED_OPTION', message);
+}
+
+function isOpen(fd: number): boolean {
+  try {
+    return fstatSync(fd) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function usage(message: string): CkptError {
+  return new CkptError('E_USAGE', message);
+}

@@ -1,0 +1,39 @@
+/** What the helper is asked for, and what becomes of the tree in the end. */
+
+import type { DumpRequest, FinishRequest } from '../helper/protocol.js';
+import type { DumpOptions } from './options.js';
+
+/** CRIU's own limit, in bytes. */
+const GHOST_LIMIT = 2 ** 20;
+const COPY = { all: 'none', lazy: 'unlazy' } as const;
+
+/** The dump of `options`, its files to be made in the folder `dir`. */
+export function requestOf(options: DumpOptions, dir: string): DumpRequest {
+  const { tree, skipPages, ghostLimit = GHOST_LIMIT, timeout = 0 } = options;
+  return {
+    op: 'dump',
+    tree,
+    images_dir: dir,
+    after: afterOf(options),
+    copy: skipPages ? COPY[skipPages] : 'all',
+    pages_name: 'pages-{}.img',
+    ghost_limit: ghostLimit,
+    timeout_ms: Math.round(timeout * 1000),
+  };
+}
+
+/** What becomes of the tree, once the set is complete. */
+export function actionOf({ leaveRunning, leaveStopped }: DumpOptions): FinishRequest['action'] {
+  if (leaveRunning) return 'run';
+  return leaveStopped ? 'stop' : 'kill';
+}
+
+/** Whether the tree waits for that: one that goes on need not, unless scripts are to see it frozen. */
+export function isHeld(options: DumpOptions): boolean {
+  return actionOf(options) !== 'run' || Boolean(options.actionScript?.length);
+}
+
+function afterOf(options: DumpOptions): DumpRequest['after'] {
+  const action = actionOf(options);
+  return action === 'run' && isHeld(options) ? 'stop' : action;
+}

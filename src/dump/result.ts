@@ -1,0 +1,79 @@
+/** What a dump tells when it is done; `--json` prints it as it is. Pages are of 4096 bytes. */
+
+import { performance } from 'node:perf_hooks';
+import type { ImageFile } from '../images/set.js';
+import { actionOf } from './request.js';
+import type { Session } from './take.js';
+import type { Tally } from './tally.js';
+
+/** Pages that hold data: how many the images list, and how many of these they hold. */
+export interface PageCount {
+  listed: number;
+  written: number;
+}
+
+export interface ProcessResult {
+  pid: number;
+  comm: string;
+  state: 'alive' | 'stopped' | 'zombie';
+  threads: number;
+  /** Of its address space; where processes share one, with the first of them. */
+  pages: PageCount;
+}
+
+export interface DumpResult {
+  tree: number;
+  /** Absolute. */
+  imagesDir: string;
+  /** What became of the tree. */
+  left: 'dead' | 'running' | 'stopped';
+  skipPages: 'all' | 'lazy' | false;
+  /** Microseconds from the first task's stop to the last one's end of it. */
+  pauseUs: number;
+  /** Microseconds of each phase; `total` is the whole dump, the images' writing included. */
+  timesUs: { freeze: number; capture: number; scan: number; copy: number; total: number };
+  threads: number;
+  /** By class: private pages that a lazy restore may take late, other private ones, shared memory. */
+  pages: { lazy: PageCount; other: PageCount; shared: PageCount };
+  processes: ProcessResult[];
+  /** The set, in the order it was made; sizes in bytes. */
+  files: ImageFile[];
+  /** Of all files. */
+  bytes: number;
+  /** What the user should know of the set, a line each. */
+  warnings: string[];
+}
+
+/** A complete set. */
+export interface MadeSet {
+  files: ImageFile[];
+  warnings: string[];
+}
+
+const LEFT = { run: 'running', stop: 'stopped', kill: 'dead' } as const;
+
+/** `frozen`: the pause as the end of it told; `start`: when the dump began, as performance.now(). */
+export function makeResult(
+  { options, folders }: Session,
+  { files, warnings }: MadeSet,
+  { captured, processes, pages }: Tally,
+  frozen: number | undefined,
+  start: number,
+): DumpResult {
+  const { freeze, capture, scan, copy, ...times } = captured!.times_us;
+  const total = Math.round((performance.now() - start) * 1000);
+  return {
+    tree: options.tree,
+    imagesDir: folders.images,
+    left: LEFT[actionOf(options)],
+    skipPages: options.skipPages ?? false,
+    pauseUs: frozen ?? times.frozen ?? times.total,
+    timesUs: { freeze, capture, scan, copy, total },
+    threads: processes.reduce((sum, { threads }) => sum + threads, 0),
+    pages,
+    processes,
+    files,
+    bytes: files.reduce((sum, { size }) => sum + size, 0),
+    warnings,
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * The frames that orchestrator and helper exchange, as TypeScript sees them.
+ *
+ * `docs/protocol.md` is the contract; this file only gives it types. Names are the kernel's own.
+ */
+
+import type { FdsFrame, FileFrame, GhostFrame, PipeFrame } from './facts/file.js';
+import type { PagemapFrame, ShmemFrame, VmasFrame } from './facts/memory.js';
+import type { Hex } from './facts/scalar.js';
+import type { Namespaces, TaskFrame } from './facts/task.js';
+import type { ThreadFrame } from './facts/thread.js';
+
+export * from './facts/file.js';
+export * from './facts/memory.js';
+export * from './facts/scalar.js';
+export * from './facts/socket.js';
+export * from './facts/task.js';
+export * from './facts/thread.js';
+export * from './facts/tty.js';
+
+/** The protocol version that this orchestrator speaks. */
+export const PROTOCOL_VERSION = 1;
+/** The longest frame that either side accepts, in bytes of JSON. */
+export const FRAME_LIMIT = 16 * 1024 * 1024;
+
+// ---- Requests -----------------------------------------------------------------------------
+
+export interface HelloRequest {
+  op: 'hello';
+  version: number;
+}
+
+export interface CheckRequest {
+  op: 'check';
+}
+
+export interface DumpRequest {
+  op: 'dump';
+  /** Pid of the root task. */
+  tree: number;
+  /** Absolute path of an existing folder; the helper makes its files there. */
+  images_dir: string;
+  after: 'run' | 'stop' | 'kill';
+  /** Page data to copy: all of it, only what is not `lazy`, or nothing. */
+  copy: 'all' | 'unlazy' | 'none';
+  /** For instance `pages-{}.img`; `{}` is a number counting from 1. */
+  pages_name: string;
+  /** Bytes; contents of larger deleted files are not copied. */
+  ghost_limit: number;
+  /** 0: none; counted from the request. */
+  timeout_ms: number;
+}
+
+export interface FinishRequest {
+  op: 'finish';
+  action: 'run' | 'stop' | 'kill';
+}
+
+export type Request = HelloRequest | CheckRequest | DumpRequest | FinishRequest;
+
+// ---- Frames about the conversation itself -------------------------------------------------
+
+/** The standard-format XSAVE layout of this CPU (CPUID leaf 0xD). */
+export interface XsaveLayout {
+  size: number;
+  features: Hex;
+  /** By component (bit of XCR0): offset and size in the area. */
+  components: Record<string, [offset: number, size: number]>;
+}
+
+export interface HelloFrame {
+  t: 'hello';
+  version: number;
+  helper: string;
+  xsave: XsaveLayout;
+}
+
+export interface CheckItem {
+  name: string;
+  ok: boolean;
+  required: boolean;
+  detail: string;
+}
+
+export interface CheckFrame {
+  t: 'check';
+  kernel: string;
+  arch: string;
+  items: CheckItem[];
+}
+
+export type HelperErrorCode =
+  | 'E_NO_SUCH_PROCESS'
+  | 'E_PERMISSION'
+  | 'E_TARGET_GONE'
+  | 'E_TARGET_CHANGED'
+  | 'E_ZOMBIE'
+  | 'E_KERNEL_THREAD'
+  | 'E_OWN_ANCESTOR'
+  | 'E_UNSUPPORTED_OBJECT'
+  | 'E_TIMEOUT'
+  | 'E_ABORTED'
+  | 'E_WRITE'
+  | 'E_NO_SPACE'
+  | 'E_IMAGES_DIR'
+  | 'E_KERNEL'
+  | 'E_PROTOCOL'
+  | 'E_INTERNAL';
+
+export interface ErrorFrame {
+  t: 'error';
+  code: HelperErrorCode;
+  /** One line for a person, complete by itself. */
+  message: string;
+  pid?: number;
+  object?: string;
+  remedy?: string;
+  errno?: number;
+}
+
+export interface ProgressFrame {
+  t: 'progress';
+  phase: 'freeze' | 'capture' | 'copy';
+  done: number;
+  total: number;
+}
+
+export interface CapturedFrame {
+  t: 'captured';
+  tasks: number;
+  threads: number;
+  /** Microseconds; `frozen` is absent while the tree is still held. */
+  times_us: {
+    freeze: number;
+    capture: number;
+    scan: number;
+    copy: number;
+    frozen?: number;
+    total: number;
+  };
+  pages: {
+    scanned: number;
+    present: number;
+    lazy: number;
+    copied: number;
+    shmem_copied: number;
+  };
+  /** Namespaces of ckpt itself. */
+  own_ns: Namespaces;
+  /** Read while the tree was frozen. */
+  clocks?: { monotonic_ns: Hex; boottime_ns: Hex };
+  /** The kernel's own mounts of huge pages: st_dev, and the size of a page. */
+  hugetlb?: [dev: number, log2: number][];
+  page_bytes: number;
+  helper_peak_kib: number;
+}
+
+export interface DoneFrame {
+  t: 'done';
+  /** What only the end of the pause tells, where the tree was held until `finish`. */
+  times_us?: { frozen: number };
+}
+
+/** What a dump sends between `progress` and `captured`. */
+export type FactFrame =
+  | TaskFrame
+  | ThreadFrame
+  | VmasFrame
+  | FileFrame
+  | FdsFrame
+  | PipeFrame
+  | GhostFrame
+  | ShmemFrame
+  | PagemapFrame;
+
+export type Frame =
+  HelloFrame | CheckFrame | ErrorFrame | ProgressFrame | FactFrame | CapturedFrame | DoneFrame;

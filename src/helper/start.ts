@@ -1,0 +1,49 @@
+/**
+ * Starts the helper as a child process. It leads a session of its own, so that a terminal's
+ * Ctrl-C reaches ckpt alone, which then lets the target go in order: the end of the helper's
+ * stdin is its sign to thaw and leave, whatever became of us.
+ */
+
+import { spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { createInterface } from 'node:readline';
+
+/** The other end of a conversation: two streams, and how it ended. */
+export interface Peer {
+  stdin: Writable;
+  stdout: Readable;
+  /** Never rejects: how the peer ended (`exit status 101: its last words`). */
+  exited: Promise<string>;
+  kill(): void;
+}
+
+/** Starts the program at `path`; `onLog` gets each line of its stderr. Failing to start is an `exited`. */
+export function startHelper(path: string, onLog: (line: string) => void = () => {}): Peer {
+  const child = spawn(path, [], { stdio: 'pipe', detached: true });
+  child.stdin.on('error', () => {}); // whoever writes is told by the write itself
+  const words = lastWords(child.stderr, onLog);
+  // Not `close`, which waits for a stdout that nobody may be reading any more.
+  const silent = new Promise((resolve) => child.stderr.once('close', resolve));
+  const exited = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`it cannot be started: ${error.message}`));
+    child.once('exit', (code, signal) => {
+      void silent.then(() => resolve(ending(code, signal) + words()));
+    });
+  });
+  return { stdin: child.stdin, stdout: child.stdout, exited, kill: () => child.kill('SIGKILL') };
+}
+
+/** Passes lines on, and remembers the last one that says something. */
+function lastWords(stream: Readable, onLog: (line: string) => void): () => string {
+  let last = '';
+  stream.on('error', () => {});
+  createInterface({ input: stream }).on('line', (line) => {
+    if (line.trim()) last = line.trim();
+    onLog(line);
+  });
+  return () => (last ? `: ${last}` : '');
+}
+
+function ending(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal ? `killed by ${signal}` : `exit status ${code}`;
+}

@@ -1,0 +1,61 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CkptError } from '../../src/errors.js';
+import { checkOptions, type DumpOptions } from '../../src/dump/options.js';
+
+const good: DumpOptions = { tree: 5, imagesDir: '/d' };
+
+function refusal(options: object): CkptError {
+  try {
+    checkOptions(options as DumpOptions);
+  } catch (error) {
+    assert.instance(error, CkptError);
+    return error as CkptError;
+  }
+  throw new Error('accepted');
+}
+
+test('what can be honoured passes', () => {
+  checkOptions(good);
+  checkOptions({ ...good, leaveRunning: true, skipPages: 'lazy', timeout: 0.5, statusFd: 2 });
+});
+
+test('what is missing, contradictory or senseless is a usage error that names the option', () => {
+  const cases: [object, RegExp][] = [
+    [{ imagesDir: '/d' }, /^--tree PID is missing/],
+    [{ tree: 5 }, /^--images-dir DIR is missing/],
+    [{ ...good, tree: 0 }, /^--tree: 0 is no pid/],
+    [{ ...good, tree: -3 }, /^--tree/],
+    [{ ...good, tree: 1.5 }, /^--tree/],
+    [{ ...good, leaveRunning: true, leaveStopped: true }, /exclude each other/],
+    [{ ...good, skipPages: 'some' }, /neither all nor lazy/],
+    [{ ...good, skipPages: '' }, /^--skip-pages/],
+    [{ ...good, manageCgroups: 'strict' }, /^--manage-cgroups: 'strict' is none of soft/],
+    [{ ...good, timeout: -1 }, /^--timeout/],
+    [{ ...good, timeout: NaN }, /^--timeout/],
+    [{ ...good, statusFd: 987 }, /^--status-fd: 987 is no open descriptor/],
+  ];
+  for (const [options, message] of cases) {
+    const error = refusal(options);
+    assert.match(error.message, message);
+    assert.is(error.code, 'E_USAGE');
+    assert.is(error.exitCode, 2);
+  }
+});
+
+test('an external resource that would not be honoured is refused', () => {
+  checkOptions({ ...good, external: ['pipe:[123]'] });
+  for (const resource of ['file[1:2]', 'tty[8800:1]', 'unix[5]', 'mnt[]', 'pipe:[x]', '']) {
+    const error = refusal({ ...good, external: ['pipe:[1]', resource] });
+    assert.is(error.code, 'E_UNSUPPORTED_OPTION');
+    assert.match(error.message, `--external '${resource}'`);
+  }
+});
+
+test('a set without pages has no parent', () => {
+  const error = refusal({ ...good, skipPages: 'all', prevImagesDir: '../1' });
+  assert.is(error.code, 'E_UNSUPPORTED_OPTION');
+  assert.match(error.message, '--skip-pages with --prev-images-dir');
+});
+
+test.run();

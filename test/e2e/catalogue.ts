@@ -1,0 +1,34 @@
+// The fixtures that go through a full cycle, and what each needs for it.
+import type { Cycle } from '../support/cycle.js';
+
+const plain = (...names: string[]): Cycle[] => names.map((fixture) => ({ fixture }));
+
+export const fixtures: Cycle[] = [
+  ...plain('threads', 'registers', 'sigactions', 'sigpending', 'itimers', 'posixtimers'),
+  ...plain('anonymous', 'filemaps', 'sharedmem', 'heap', 'stack', 'memfds', 'madvise', 'guards'),
+  ...plain('protections', 'thp', 'deletedmaps', 'manymaps', 'vdso'),
+  { fixture: 'hugetlb', hugePages: 8 },
+  {
+    fixture: 'hugetlb',
+    args: ['memfd'],
+    hugePages: 4,
+  },
+  ...plain('files', 'ghosts', 'sharedfds', 'pipes', 'fifos', 'eventfds', 'epolls', 'timerfds'),
+  { fixture: 'timerfds', args: ['periodic'], criu: 'disarms a periodic timer that expired unread' },
+  ...plain('signalfds', 'unixpairs', 'unixlisteners', 'tcplisteners', 'udp', 'fowners', 'ptys'),
+  { fixture: 'inflight', args: ['connection'] },
+  { fixture: 'locks', options: ['--file-locks'] },
+  { fixture: 'shelljob', options: ['--shell-job'], tty: true },
+  ...plain('rlimits', 'creds', 'prctls', 'places', 'chroots'),
+  { fixture: 'creds', args: ['user'], criu: 'needs CAP_SYS_RESOURCE for prlimit of another user' },
+  ...plain('family', 'stopped', 'storm', 'rseq', 'blocked'),
+  { fixture: 'timeouts', criu: 'ends nanosleep, poll and futex of the original with EINTR' },
+];
+
+/** Those that the release before has to restore too: what the two generations write differs. */
+export const olderToo = ['threads', 'registers', 'posixtimers', 'anonymous', 'sharedmem'].concat([
+  'files',
+  'pipes',
+  'unixpairs',
+  'family',
+]);

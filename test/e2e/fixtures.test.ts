@@ -1,0 +1,28 @@
+// Every fixture through dump and restore, proven by its own state.
+//   usage: [CKPT_DUMPER=criu] node dist/test/e2e/fixtures.test.js [NAME]...
+import { test } from 'uvu';
+import { run, runAsKnown } from '../support/cycle.js';
+import { dumper } from '../support/dump.js';
+import { orSkip } from '../support/skip.js';
+import { fixtures, olderToo } from './catalogue.js';
+
+const names = process.argv.slice(2);
+const wanted = fixtures.filter(({ fixture }) => names.length === 0 || names.includes(fixture));
+
+function testCycle(name: string, cycle: () => Promise<void>): void {
+  test(name, async () => {
+    const start = Date.now();
+    await orSkip(name, cycle);
+    if (names.length > 0) console.log(`${name}: ${Date.now() - start} ms`);
+  });
+}
+
+for (const cycle of wanted) {
+  const name = [cycle.fixture, ...(cycle.args ?? [])].join(' ');
+  testCycle(name, () => runAsKnown(cycle, dumper));
+  if (cycle.args === undefined && olderToo.includes(cycle.fixture)) {
+    testCycle(`${name}, criu 4.1.1`, () => run(cycle, dumper, '4.1.1'));
+  }
+}
+
+test.run();

@@ -1,0 +1,71 @@
+// What cannot be taken along is refused by name, and the target runs on as it was.
+//   usage: [CKPT_DUMPER=criu] node dist/test/e2e/refusals.test.js [NAME]...
+import { test } from 'uvu';
+import { dumper } from '../support/dump.js';
+import { mustRefuse, type Refusal } from '../support/refusal.js';
+import { orSkip } from '../support/skip.js';
+
+const object = (kind: string, names: RegExp, criu?: string): Refusal => ({
+  fixture: 'objects',
+  args: [kind],
+  names,
+  criu,
+});
+
+const refusals: Refusal[] = [
+  object('io_uring', /anon_inode:\[io_uring\]/),
+  object('inotify', /anon_inode:inotify/, 'takes it'),
+  object('fanotify', /anon_inode:\[fanotify\]/, 'takes it'),
+  object('userfaultfd', /anon_inode:\[userfaultfd\]/),
+  object('perf_event', /anon_inode:\[perf_event\]/),
+  object('bpf', /anon_inode:bpf-map/),
+  object('pidfd', /pidfd/),
+  object('mqueue', /\/ckpt-fixture-\d+/),
+  object('packet', /socket:\[\d+\]/, 'takes it'),
+  object('netlink', /socket:\[\d+\]/, 'takes it'),
+  object('aio', /aio/, 'takes it'),
+  object('sysvshm', /SYSV/),
+  { fixture: 'eventfds', args: ['semaphore'], names: /semaphore/, criu: 'loses that it is one' },
+  { fixture: 'eventfds', args: ['high'], names: /eventfd/, criu: 'cuts the counter to 32 bits' },
+  { fixture: 'amx', names: /XSTATE_BV|AMX/, criu: 'kills the copy' },
+  { fixture: 'sharedvm', names: /address space/ },
+  { fixture: 'inflight', args: ['tcp'], names: /socket:\[\d+\].*--tcp-established/s },
+  { fixture: 'inflight', args: ['descriptor'], names: /socket:\[\d+\]/, criu: 'takes it' },
+  {
+    fixture: 'inflight',
+    args: ['unread'],
+    names: /socket:\[\d+\]/,
+    criu: 'loses the datagrams',
+  },
+  { fixture: 'inflight', args: ['corked'], names: /socket:\[\d+\]/ },
+  { fixture: 'outside', args: ['unix'], names: /socket:\[\d+\]/ },
+  { fixture: 'outside', args: ['pipe'], names: /pipe:\[\d+\]/, criu: 'cuts it off' },
+  { fixture: 'outside', args: ['renamed'], names: /state\/first/ },
+  { fixture: 'confined', args: ['seccomp'], names: /seccomp/, criu: 'takes it' },
+  { fixture: 'confined', args: ['traced'], names: /traced/ },
+  { fixture: 'confined', args: ['netns'], names: /net/, criu: 'cannot restore it' },
+  {
+    fixture: 'confined',
+    args: ['vfork'],
+    options: ['--timeout', '2'],
+    names: /timeout/,
+    ofTree: true,
+  },
+  { fixture: 'locks', names: /--file-locks/ },
+  { fixture: 'shelljob', tty: true, names: /--shell-job/ },
+  { fixture: 'ghosts', options: ['--ghost-limit', '1000'], names: /large.*--ghost-limit/s },
+];
+
+const names = process.argv.slice(2);
+
+for (const refusal of refusals) {
+  const name = [refusal.fixture, ...(refusal.args ?? [])].join(' ');
+  if (names.length > 0 && !names.some((part) => name.includes(part))) continue;
+  test(name, () =>
+    orSkip(name, async () => {
+      if (dumper === 'ckpt' || refusal.criu === undefined) await mustRefuse(refusal, dumper);
+    }),
+  );
+}
+
+test.run();
