@@ -1,5 +1,4 @@
-// What a user installs: both tarballs, in an empty folder, with nothing fetched. The packages that
-// ckpt depends on come from this checkout.
+// What a user installs: both tarballs, in an empty folder.
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,29 +30,13 @@ async function pack(...args: string[]): Promise<Packed> {
   return (Array.isArray(packed) ? packed : Object.values(packed as object))[0] as Packed;
 }
 
-/** The folders of what ckpt needs, and of what that needs. */
-async function dependencies(): Promise<string[]> {
-  const words = ['ls', '--all', '--omit=dev', '--parseable'];
-  const { stdout } = await execa('npm', words, { cwd: checkout });
-  return stdout
-    .split('\n')
-    .filter((path) => path.includes('node_modules') && !path.includes(HELPER));
-}
-
 /** A new folder in which `tarballs` are installed. */
 async function install(name: string, ...tarballs: Packed[]): Promise<string> {
   const folder = join(dir, name);
   mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), '{"private":true}');
   const files = tarballs.map(({ filename }) => join(dir, filename));
-  const words = [
-    'install',
-    '--offline',
-    '--ignore-scripts',
-    '--install-links',
-    ...files,
-    ...(await dependencies()),
-  ];
+  const words = ['install', '--prefer-offline', '--ignore-scripts', ...files];
   await execa('npm', words, { cwd: folder });
   return folder;
 }

@@ -3,6 +3,7 @@ position, and a queue; each also keeps what is its own."""
 
 import multiprocessing
 import os
+import queue
 import signal
 import time
 

@@ -172,10 +172,19 @@ impl Captured {
 
     /// The entry of a task's descriptor table.
     pub fn fd(&self, task: &Task, fd: &str) -> &Value {
-        let table = self.tables.iter().find(|table| table["pid"] == task.pid).unwrap();
         let number: i32 = fd.parse().unwrap();
-        let fds = table["fds"].as_array().unwrap();
-        fds.iter().find(|entry| entry["fd"] == number).unwrap()
+        self.fds(task).iter().find(|entry| entry["fd"] == number).unwrap()
+    }
+
+    /// The files that a task has opened itself: its standard streams may be anything, a socket too.
+    pub fn opened(&self, task: &Task) -> Vec<&Value> {
+        let fds = self.fds(task).iter().filter_map(|entry| entry["fd"].as_u64());
+        fds.filter(|fd| *fd > 2).map(|fd| self.file(task, &fd.to_string())).collect()
+    }
+
+    fn fds(&self, task: &Task) -> &Vec<Value> {
+        let table = self.tables.iter().find(|table| table["pid"] == task.pid).unwrap();
+        table["fds"].as_array().unwrap()
     }
 
     pub fn pipe(&self, file: &Value) -> Value {

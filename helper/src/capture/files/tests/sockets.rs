@@ -164,7 +164,8 @@ wait_for_child()
     let child = target.child("child");
     let name = target.ask("name");
     let captured = capture(&[&child]);
-    let unix: Vec<_> = captured.files.iter().filter(|file| file["kind"] == "unix").collect();
+    let opened = captured.opened(&child);
+    let unix: Vec<_> = opened.into_iter().filter(|file| file["kind"] == "unix").collect();
     assert_eq!(unix.len(), 2);
     assert!(unix.iter().all(|file| file["detail"]["peer_in_tree"] == false));
     let named = unix.iter().find_map(|file| file["detail"].get("peer_name")).unwrap();
