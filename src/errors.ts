@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'E_IMAGE_MAGIC' // a file is not the image it should be
   | 'E_IMAGE_TORN' // an image ends in the middle of an entry
   | 'E_IMAGE_CORRUPT' // an entry is not what its image should hold
+  | 'E_PAGE_SOURCE' // a source of pages does not have them, or fails
   | 'E_READ'
   | 'E_WRITE'
   | 'E_NO_SPACE';

@@ -7,6 +7,7 @@
 
 import type { DumpFrame } from '../helper/client.js';
 import type { CapturedFrame, HelloFrame, LiveTaskFrame } from '../helper/protocol.js';
+import type { Owner } from '../images/pagemap.js';
 import type { ImageSet } from '../images/set.js';
 import { CgroupSets, ownCgroups } from './cgroup.js';
 import { Facts } from './facts.js';
@@ -15,7 +16,7 @@ import { HugePages } from './hugetlb.js';
 import { developIds, refuseForeignNamespaces } from './ids.js';
 import { developInventory } from './inventory.js';
 import type { DevelopOptions } from './options.js';
-import { type Owner, Pagemaps } from './pagemap.js';
+import { Pagemaps } from './pagemap.js';
 import { refuseDeadLeader, refuseForeignSession } from './pstree.js';
 import { contradiction, refuse } from './refuse.js';
 import { writeFiles } from './write/files.js';

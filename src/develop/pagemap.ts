@@ -4,15 +4,12 @@
  * Runs stream from the helper's frames into the images; memory is needed for one frame only.
  */
 
-import { PAGE_SIZE, PagemapWriter, PE_LAZY, PE_PRESENT } from '../images/pagemap.js';
+import { type Owner, PAGE_SIZE, PagemapWriter, PE_LAZY, PE_PRESENT } from '../images/pagemap.js';
 import { parseName } from '../images/names.js';
 import type { ImageSet } from '../images/set.js';
 import { type PagemapFrame, RUN_COPIED, RUN_LAZY } from '../helper/protocol.js';
 import type { DevelopOptions } from './options.js';
 import { contradiction } from './refuse.js';
-
-/** Whose pages: an address space by its pid, or a segment of shared memory by its inode. */
-export type Owner = { pid: number } | { shmem: bigint };
 
 /** `pages_id` of a set without page data. */
 const NO_PAGES = 0;

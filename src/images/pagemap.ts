@@ -3,6 +3,9 @@
 import type { ImageWriter } from './write.js';
 import { type U64, toBigInt } from './u64.js';
 
+/** Whose pages: an address space by its pid, or a segment of shared memory by its id. */
+export type Owner = { pid: number } | { shmem: bigint };
+
 /** Flags of a run. */
 export const PE_PARENT = 1; // the pages are in the parent set
 export const PE_LAZY = 2; // a restore may supply them late

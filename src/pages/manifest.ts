@@ -1,0 +1,31 @@
+/** What pages an image set lists: for each address space and each segment of shared memory. */
+
+import type { Owner } from '../images/pagemap.js';
+
+/** Pages in a row that are alike. */
+export interface ManifestRange {
+  /** Address, or offset in the segment, divided by 4096. */
+  page: number;
+  count: number;
+  /** As the pagemap has them: PE_*. */
+  flags: number;
+  /** No restore can take them late: they have to be in the images (FACTS, "Lazy VMAs"). */
+  eager: boolean;
+  /** Where they lie in a flat page store, in pages from its beginning. */
+  at: number;
+}
+
+export interface ManifestOwner {
+  owner: Owner;
+  /** Ascending. */
+  ranges: ManifestRange[];
+}
+
+export interface Manifest {
+  /** The set's folder, absolute. */
+  dir: string;
+  /** Address spaces by ascending pid, then segments by ascending id: the order of a flat store. */
+  owners: ManifestOwner[];
+  /** All pages of it. */
+  pages: number;
+}
