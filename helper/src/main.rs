@@ -38,11 +38,10 @@ use std::thread;
 use wire::{Request, Wire};
 
 fn main() -> ExitCode {
-    // Blocked before any thread starts: SIGCHLD to be waited for, SIGXFSZ so that a file that grows
-    // too large is an error and not our death, the others to mean "abort".
+    // Blocked before any thread starts: SIGXFSZ so that a file that grows too large is an error and
+    // not our death, the others to mean "abort".
     let abort = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     let mut blocked = abort;
-    blocked.add(Signal::SIGCHLD);
     blocked.add(Signal::SIGXFSZ);
     if let Err(errno) = blocked.thread_block() {
         eprintln!("ckpt-helper: blocking signals: {errno}");

@@ -4,10 +4,16 @@ use crate::error::{Error, Result};
 use crate::limit::Limit;
 use crate::sys::{self, Report};
 use nix::errno::Errno;
+use nix::sys::timer::Timer;
 use std::time::{Duration, Instant};
 
-/// How often a wait looks at the limit. A stop itself ends the wait at once, by its SIGCHLD.
+/// How often a wait looks at the limit.
 const TICK: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// What makes it look.
+    static TICKS: nix::Result<Timer> = sys::tick(TICK);
+}
 
 /// A ptrace-stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,20 +41,20 @@ pub enum Waited {
 /// Wait for the next stop of `tid`, `patience` at most. Errors: those of `limit`, `Kernel`.
 pub fn wait(tid: i32, patience: Duration, limit: &Limit) -> Result<Waited> {
     let start = Instant::now();
+    let waiting = |errno| Error::of_task(tid, "waiting for its stop", errno);
+    TICKS.with(|ticks| ticks.as_ref().map(drop).map_err(|&errno| waiting(errno)))?;
     loop {
         match sys::wait_report(tid) {
             Ok(Some(Report::Stopped(code))) => return Ok(Waited::Stopped(stop_of(code))),
             Ok(Some(Report::Ended)) => return Ok(Waited::Gone),
             Ok(None) => {}
             Err(Errno::ECHILD | Errno::ESRCH) => return Ok(Waited::Gone),
-            Err(errno) => return Err(Error::of_task(tid, "waiting for its stop", errno)),
+            Err(errno) => return Err(waiting(errno)),
         }
         limit.check()?;
-        let left = patience.saturating_sub(start.elapsed());
-        if left.is_zero() {
+        if start.elapsed() >= patience {
             return Ok(Waited::Running);
         }
-        sys::wait_sigchld(left.min(TICK));
     }
 }
 

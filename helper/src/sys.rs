@@ -4,6 +4,13 @@
 // ---- Tasks: pidfd, kcmp, waiting, ptrace (freeze.rs, remote.rs, capture/*) ----
 
 use nix::errno::Errno;
+use nix::sys::signal::{
+    sigaction, SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal,
+};
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::sys::wait::{waitpid, WaitPidFlag};
+use nix::time::ClockId;
+use nix::unistd::{gettid, Pid};
 use std::cmp::Ordering;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -54,39 +61,48 @@ pub enum Report {
     Ended,
 }
 
-/// waitid(2) for one thread, if it has anything to report. A stop stays unreported to the kernel's
-/// mind (WNOWAIT): should we die, a signal that the thread stopped to take is taken, and not lost.
-pub fn wait_report(tid: i32) -> nix::Result<Option<Report>> {
-    let flags = libc::WSTOPPED | libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    // SAFETY: the kernel fills the siginfo, of which nothing is read but what waitid gives it; a
-    // thread that has ended is waited for without a pointer.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        Errno::result(libc::waitid(libc::P_PID, tid as u32, &mut info, flags))?;
-        if info.si_pid() == 0 {
-            return Ok(None);
-        }
-        if matches!(info.si_code, libc::CLD_TRAPPED | libc::CLD_STOPPED) {
-            return Ok(Some(Report::Stopped(info.si_status())));
-        }
-        libc::waitpid(tid, std::ptr::null_mut(), libc::__WALL | libc::WNOHANG);
-        Ok(Some(Report::Ended))
-    }
+/// Have waits of this thread come to an end every `period`, as long as the timer lives. Only there
+/// does its signal, SIGALRM, get through, which is blocked from now on.
+pub fn tick(period: Duration) -> nix::Result<Timer> {
+    extern "C" fn ignore(_: libc::c_int) {}
+    let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(Signal::SIGALRM, &action)? };
+    SigSet::from(Signal::SIGALRM).thread_block()?;
+    let to_us = SigevNotify::SigevThreadId {
+        signal: Signal::SIGALRM,
+        thread_id: gettid().as_raw(),
+        si_value: 0,
+    };
+    let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(to_us))?;
+    timer.set(Expiration::Interval(period.into()), TimerSetTimeFlags::empty())?;
+    Ok(timer)
 }
 
-/// Sleep until a SIGCHLD, which has to be blocked, or for `timeout`.
-pub fn wait_sigchld(timeout: Duration) {
-    let timeout = libc::timespec {
-        tv_sec: timeout.as_secs() as i64,
-        tv_nsec: i64::from(timeout.subsec_nanos()),
+/// waitid(2) until a thread has something to report; None at a tick. A stop stays unreported to the
+/// kernel's mind (WNOWAIT): should we die, a signal that the thread stopped to take is taken, and
+/// not lost.
+pub fn wait_report(tid: i32) -> nix::Result<Option<Report>> {
+    let flags = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT | libc::__WALL;
+    let ticks = SigSet::from(Signal::SIGALRM);
+    ticks.thread_unblock()?;
+    // SAFETY: the kernel fills the siginfo, of which nothing is read but what waitid gives it.
+    let (waited, info) = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        (Errno::result(libc::waitid(libc::P_PID, tid as u32, &mut info, flags)), info)
     };
-    // SAFETY: the set is initialised by sigemptyset; no siginfo is asked for. Whether it ended by
-    // signal, timeout or EINTR is the same to the caller, who looks again.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, libc::SIGCHLD);
-        libc::sigtimedwait(&set, std::ptr::null_mut(), &timeout);
+    ticks.thread_block()?;
+    match waited {
+        Err(Errno::EINTR) => Ok(None),
+        Err(errno) => Err(errno),
+        Ok(_) if matches!(info.si_code, libc::CLD_TRAPPED | libc::CLD_STOPPED) => {
+            // SAFETY: waitid fills in the status.
+            Ok(Some(Report::Stopped(unsafe { info.si_status() })))
+        }
+        Ok(_) => {
+            let _ = waitpid(Pid::from_raw(tid), Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG));
+            Ok(Some(Report::Ended))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::thread::{self, Thread};
 use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
 use crate::proc;
-use crate::remote::{self, Gadgets, Job, Results, Script, Site};
+use crate::remote::{self, Bell, Gadgets, Job, Results, Script, Site};
 use crate::task::{State, Task as Frozen};
 use crate::tree::Seen;
 use crate::value::Bytes;
@@ -123,6 +123,7 @@ impl<'a> Stopped<'a> {
             seccomp: thread.status.field("Seccomp").is_some_and(|mode| mode != "0"),
             context: &thread.context,
             script: &thread.script,
+            bell: Bell::choose(&thread.status, &thread.context),
         })
     }
 

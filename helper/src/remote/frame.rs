@@ -50,20 +50,40 @@ impl<'a> Frame<'a> {
 
     /// Its bytes, to lie at `at`. `restorer` is the address of code that calls rt_sigreturn.
     pub fn bytes(&self, at: u64, restorer: u64) -> Vec<u8> {
-        let xsave_at = (at + SIGNAL_FRAME).next_multiple_of(XSAVE_ALIGN);
-        let r = resumed(self.0);
-        let segments = r.cs | r.gs << 16 | r.fs << 32 | r.ss << 48;
-        let mut words = vec![restorer, UC_FLAGS, 0, 0, KEEP_ALTSTACK, 0];
-        words.extend([r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15]);
-        words.extend([r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags]);
-        words.extend([segments, 0, 0, 0, 0, xsave_at]); // err, trapno, oldmask, cr2
-        words.extend([0; 8]);
-        words.push(self.0.sigmask);
-        let mut bytes: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+        let xsave_at = xsave_at(at);
+        let mut bytes = ucontext(restorer, &resumed(self.0), self.0.sigmask, xsave_at);
         bytes.resize((xsave_at - at) as usize, 0);
         bytes.extend(xsave_area(self.0));
         bytes
     }
+}
+
+/// Bytes of a step, which has neither a siginfo nor vector registers of its own.
+pub const STEP: u64 = 320;
+
+/// The frame of a step on the way to the thread's own, which lies at `home`: from here it goes on
+/// with `regs`, and signals blocked by `mask`.
+pub fn step(restorer: u64, regs: &user_regs_struct, mask: u64, home: u64) -> Vec<u8> {
+    let mut bytes = ucontext(restorer, regs, mask, xsave_at(home));
+    bytes.resize(STEP as usize, 0);
+    bytes
+}
+
+/// Where the vector registers of the frame at `at` lie.
+fn xsave_at(at: u64) -> u64 {
+    (at + SIGNAL_FRAME).next_multiple_of(XSAVE_ALIGN)
+}
+
+/// The part of a frame that rt_sigreturn reads: pretcode and struct ucontext.
+fn ucontext(restorer: u64, r: &user_regs_struct, sigmask: u64, xsave_at: u64) -> Vec<u8> {
+    let segments = r.cs | r.gs << 16 | r.fs << 32 | r.ss << 48;
+    let mut words = vec![restorer, UC_FLAGS, 0, 0, KEEP_ALTSTACK, 0];
+    words.extend([r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15]);
+    words.extend([r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp, r.rip, r.eflags]);
+    words.extend([segments, 0, 0, 0, 0, xsave_at]); // err, trapno, oldmask, cr2
+    words.extend([0; 8]);
+    words.push(sigmask);
+    words.into_iter().flat_map(u64::to_ne_bytes).collect()
 }
 
 /// Has a thread with these registers yet to heal? Then its tracer was killed a moment ago, it has
@@ -99,6 +119,15 @@ fn xsave_area(context: &Context) -> Vec<u8> {
     area[SW_RESERVED].copy_from_slice(&described);
     area.extend(FP_XSTATE_MAGIC2.to_ne_bytes());
     area
+}
+
+/// Would the thread, let go, restart its system call by restart_syscall(2)? Then how it is to be
+/// restarted stands in its restart_block, which rt_sigreturn forgets. The second case: it has been
+/// pointed at that call, and not made it yet.
+pub fn restarts(regs: &user_regs_struct) -> bool {
+    let result = regs.rax as i64;
+    regs.orig_rax as i64 >= 0
+        && (result == ERESTART_RESTARTBLOCK || result == libc::SYS_restart_syscall)
 }
 
 /// The registers with which the thread goes on: as the kernel would set them for a system call

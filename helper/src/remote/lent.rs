@@ -3,10 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::gadget;
 use super::script::Results;
 use super::site::{Laid, Site};
 use super::Job;
+use super::{frame, gadget};
 use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
 use crate::stop::{self, Stop, Waited};
@@ -23,6 +23,9 @@ use std::time::Duration;
 /// frozen control group for instance.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Calls of a chain. More frames would touch more of the target's memory.
+pub(super) const CHAIN: usize = 12;
+
 /// Dropping it puts everything back.
 pub struct Lent<'a, 'm> {
     sites: &'a mut [Site<'m>],
@@ -37,10 +40,16 @@ struct Thread<'a> {
     rest: user_regs_struct,
     /// Where calls write to.
     room: u64,
-    returned: Vec<i64>,
-    /// A SIGSTOP came while the thread ran for us, to be sent again when it is its own.
-    stopped: bool,
+    /// Where the frames of a chain lie.
+    steps: u64,
+    /// The calls that it makes in chains.
+    chained: Vec<usize>,
+    /// What calls returned, those that were made.
+    returned: Vec<Option<i64>>,
+    /// Signals that came while the thread ran for us, to be sent again when it is its own.
+    again: Vec<Signal>,
 }
+
 impl<'a, 'm> Lent<'a, 'm> {
     /// Borrow the threads of the jobs: the nth list of them at the nth site, which has to have room
     /// for them.
@@ -63,8 +72,16 @@ impl<'a, 'm> Lent<'a, 'm> {
             orig_rax: u64::MAX, // no system call to restart
             ..job.context.regs.0
         };
-        let (room, returned) = (place.room, Vec::with_capacity(job.script.len()));
-        let thread = Thread { site: number, job, rest, room, returned, stopped: false };
+        let thread = Thread {
+            site: number,
+            job,
+            rest,
+            room: place.room,
+            steps: place.steps,
+            chained: job.chained().collect(),
+            returned: vec![None; job.script.len()],
+            again: Vec::new(),
+        };
         if job.seccomp {
             thread.suspend_seccomp()?;
         }
@@ -75,21 +92,47 @@ impl<'a, 'm> Lent<'a, 'm> {
         set_out
     }
 
-    /// Make all calls: everybody's first, everybody's second, and so on.
+    /// Make all calls: in chains those that can be, the others one by one.
     pub fn run(&mut self) -> Result<()> {
-        let rounds = self.threads.iter().map(|thread| thread.job.script.len()).max().unwrap_or(0);
+        self.run_chains()?;
+        let rounds = self.threads.iter().map(|thread| thread.returned.len()).max().unwrap_or(0);
         for n in 0..rounds {
-            let calling = |thread: &&mut Thread| n < thread.job.script.len();
+            let calling = |thread: &&mut Thread| thread.returned.get(n) == Some(&None);
             for thread in self.threads.iter_mut().filter(calling) {
                 thread.call(n)?;
             }
             for thread in self.threads.iter_mut().filter(calling) {
                 thread.wait_syscall_stop()?; // at its entry
-                thread.resume()?;
+                thread.resume(Resume::Syscall)?;
             }
             for thread in self.threads.iter_mut().filter(calling) {
                 thread.wait_syscall_stop()?; // at its exit
-                thread.take_result()?;
+                thread.take_result(n)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everybody's first chain, everybody's second, and so on. A call whose room is as blank as
+    /// before has failed: it is made again, by itself, to see why.
+    fn run_chains(&mut self) -> Result<()> {
+        let chains = self.threads.iter().map(|thread| thread.chains().count()).max().unwrap_or(0);
+        for n in 0..chains {
+            for thread in &self.threads {
+                if let Some(calls) = thread.chains().nth(n) {
+                    thread.set_off(calls, &self.sites[thread.site])?;
+                }
+            }
+            for thread in self.threads.iter_mut().filter(|thread| thread.chains().nth(n).is_some())
+            {
+                thread.arrive()?;
+            }
+        }
+        for thread in self.threads.iter_mut().filter(|thread| !thread.chained.is_empty()) {
+            let script = thread.job.script;
+            let room = self.sites[thread.site].read(thread.room, script.room_size())?;
+            for &n in thread.chained.iter().filter(|&&n| !script.left_blank(n, &room)) {
+                thread.returned[n] = Some(0);
             }
         }
         Ok(())
@@ -98,10 +141,10 @@ impl<'a, 'm> Lent<'a, 'm> {
     /// Put everything back and tell what the calls brought, each with the number of its site.
     pub fn end(mut self) -> Result<Vec<(usize, Results)>> {
         let mut results = Vec::with_capacity(self.threads.len());
-        while let Some(mut thread) = self.threads.pop() {
+        while let Some(thread) = self.threads.pop() {
             let site = &mut self.sites[thread.site];
             thread.put_back(site).map_err(|errno| thread.failed(errno))?;
-            let returned = std::mem::take(&mut thread.returned);
+            let returned: Vec<i64> = thread.returned.iter().flatten().copied().collect();
             thread.job.script.check(thread.job.tid, &returned)?;
             let bytes = site.read(thread.room, thread.job.script.room_size())?;
             results.push((thread.site, Results { returned, bytes }));
@@ -137,10 +180,7 @@ impl Thread<'_> {
         }
         set_regs(tid, context.regs.0)?;
         site.busy -= 1;
-        if self.stopped {
-            kill(Pid::from_raw(pid), Signal::SIGSTOP)?;
-        }
-        Ok(())
+        self.again.iter().try_for_each(|&signal| kill(Pid::from_raw(pid), signal))
     }
 
     /// Until we let go of it, and not a moment longer, the thread's filter does not see its calls.
@@ -155,9 +195,18 @@ impl Thread<'_> {
     }
 
     fn call(&self, n: usize) -> Result<()> {
-        let (nr, args) = self.job.script.nth(n, self.room);
-        let regs = user_regs_struct {
+        let call = self.job.script.nth(n, self.room);
+        set_regs(self.job.tid, self.calling(call, self.rest.rsp))
+            .map_err(|errno| self.failed(errno))?;
+        self.resume(Resume::Syscall)
+    }
+
+    /// Registers to make a call with, given its number and arguments, that returns to the frame at
+    /// `next`.
+    fn calling(&self, (nr, args): (u64, [u64; 6]), next: u64) -> user_regs_struct {
+        user_regs_struct {
             rip: self.rest.rip - gadget::SYSCALL_LEN,
+            rsp: next,
             rax: nr,
             rdi: args[0],
             rsi: args[1],
@@ -166,40 +215,89 @@ impl Thread<'_> {
             r8: args[4],
             r9: args[5],
             ..self.rest
-        };
-        set_regs(self.job.tid, regs).map_err(|errno| self.failed(errno))?;
-        self.resume()
+        }
     }
 
-    fn resume(&self) -> Result<()> {
-        let result = sys::ptrace_resume(self.job.tid, Resume::Syscall, 0);
+    fn chains(&self) -> impl Iterator<Item = &[usize]> {
+        self.chained.chunks(CHAIN)
+    }
+
+    /// Begin a chain: each call returns to a frame of its own, which sets out for the next, and the
+    /// last rings the bell and returns to the thread's frame.
+    fn set_off(&self, calls: &[usize], site: &Site) -> Result<()> {
+        let Some(bell) = self.job.bell else { return Ok(()) };
+        let call = |&n: &usize| self.job.script.nth(n, self.room);
+        let ring = (libc::SYS_tgkill as u64, [bell.tgid, bell.tid, bell.signo as u64, 0, 0, 0]);
+        let step_at = |n: usize| self.steps + n as u64 * frame::STEP;
+        let steps = calls[1..].iter().map(call).chain([ring]).enumerate().map(|(n, call)| {
+            let is_last = n + 1 == calls.len();
+            let next = if is_last { self.rest.rsp } else { step_at(n + 1) };
+            let mask = if is_last { !(1 << (bell.signo - 1)) } else { u64::MAX };
+            frame::step(site.restorer, &self.calling(call, next), mask, self.rest.rsp)
+        });
+        let steps: Vec<u8> = steps.flatten().collect();
+        site.write(&steps, self.steps)?;
+        set_regs(self.job.tid, self.calling(call(&calls[0]), step_at(0)))
+            .map_err(|errno| self.failed(errno))?;
+        self.resume(Resume::Continue)
+    }
+
+    /// Wait for the bell at the chain's end. One that rings on the way there is somebody else's.
+    fn arrive(&mut self) -> Result<()> {
+        let Some(bell) = self.job.bell else { return Ok(()) };
+        loop {
+            self.wait_for(Stop::Signal(bell.signo), Resume::Continue)?;
+            if self.register(offset_of!(user_regs_struct, rip))? as u64 == self.rest.rip {
+                let blocked = sys::ptrace_set_sigmask(self.job.tid, u64::MAX);
+                return blocked.map_err(|errno| self.failed(errno));
+            }
+            self.again.extend(Signal::try_from(bell.signo));
+            self.resume(Resume::Continue)?;
+        }
+    }
+
+    fn resume(&self, how: Resume) -> Result<()> {
+        let result = sys::ptrace_resume(self.job.tid, how, 0);
         result.map_err(|errno| self.failed(errno))
     }
 
     fn wait_syscall_stop(&mut self) -> Result<()> {
+        self.wait_for(Stop::Syscall, Resume::Syscall)
+    }
+
+    /// Wait for a stop, and have the thread go on from others as `how` says.
+    fn wait_for(&mut self, wanted: Stop, how: Resume) -> Result<()> {
         let tid = self.job.tid;
         loop {
             match stop::wait(tid, PATIENCE, &Limit::default())? {
-                Waited::Stopped(Stop::Syscall) => return Ok(()),
-                Waited::Stopped(Stop::Signal(libc::SIGSTOP)) => self.stopped = true,
+                Waited::Stopped(stop) if stop == wanted => return Ok(()),
+                Waited::Stopped(Stop::Signal(libc::SIGSTOP)) => self.again.push(Signal::SIGSTOP),
                 // SIGCONT to a stopped process, or the like: no part of the call.
                 Waited::Stopped(Stop::Group(_) | Stop::Interrupted) => {}
                 Waited::Stopped(Stop::Signal(signo)) => {
                     let what = format!("thread {tid} took signal {signo}, though it was blocked");
                     return Err(Error::new(Code::Internal, what));
                 }
+                Waited::Stopped(Stop::Syscall) => {
+                    let what = format!("thread {tid} stopped at a system call");
+                    return Err(Error::new(Code::Internal, what));
+                }
                 Waited::Gone => return Err(self.failed(Errno::ESRCH)),
                 Waited::Running => return Err(not_running(tid)),
             }
-            self.resume()?;
+            self.resume(how)?;
         }
     }
 
-    fn take_result(&mut self) -> Result<()> {
-        const RAX: usize = offset_of!(user_regs_struct, rax); // which begins struct user
-        let result = ptrace::read_user(Pid::from_raw(self.job.tid), RAX as *mut _);
-        self.returned.push(result.map_err(|errno| self.failed(errno))?);
+    fn take_result(&mut self, n: usize) -> Result<()> {
+        self.returned[n] = Some(self.register(offset_of!(user_regs_struct, rax))?);
         Ok(())
+    }
+
+    /// The register at this offset of user_regs_struct, which begins struct user.
+    fn register(&self, offset: usize) -> Result<i64> {
+        let value = ptrace::read_user(Pid::from_raw(self.job.tid), offset as *mut _);
+        value.map_err(|errno| self.failed(errno))
     }
 
     fn failed(&self, errno: Errno) -> Error {

@@ -10,24 +10,33 @@
 //! which is the address of an rt_sigreturn, and so gets back its registers, its vector registers
 //! and its signal mask. Until then all signals are blocked, so that no handler sees it on the way.
 //!
-//! As long as the tracer lives nothing goes that way: it puts the registers back itself, and what
-//! the kernel notes of an interrupted nanosleep, poll or futex (restart_block), which rt_sigreturn
-//! would forget, is as it was. The thread's sleep goes on as if nothing had been.
+//! Calls that write their answers to memory are made in chains, without a stop: the `ret` of each
+//! leads to a frame of its own, whose rt_sigreturn sets out for the next, and the last sends the
+//! thread a signal that it ignores, for which it stops (bell.rs). A tracer that dies on the way
+//! changes nothing: the chain goes on to its end, which is the thread's own frame. A thread whose
+//! system call restarts by a restart_block makes no chains.
+//!
+//! Otherwise, as long as the tracer lives nothing goes that way: it puts the registers back itself,
+//! and what the kernel notes of an interrupted nanosleep, poll or futex (restart_block), which
+//! rt_sigreturn would forget, is as it was. The thread's sleep goes on as if nothing had been.
 //!
 //! PTRACE_SINGLESTEP would make one stop of two, but must not be used: the trap flag outlives the
 //! tracer, and the SIGTRAP that comes of it kills the thread; and where SIGTRAP is blocked or
 //! ignored, that signal resets its action.
 //!
-//! A stop takes 2.5 us where tracer and thread share a CPU, about 5 us between two that are awake.
+//! A stop takes 2.5 us where tracer and thread share a CPU, about 5 us between two that are awake,
+//! and two to three times as long in some virtual machines.
 //! On a busy machine it takes as long as it takes to get a CPU: then threads make their calls side
 //! by side, as many as there is dead memory for, and so wait together.
 
+mod bell;
 mod frame;
 mod gadget;
 mod lent;
 mod script;
 mod site;
 
+pub use bell::Bell;
 pub use frame::is_needed as is_healing;
 pub use gadget::Gadgets;
 pub use script::{Arg, Asked, Results, Room, Script};
@@ -47,6 +56,20 @@ pub struct Job<'a> {
     pub seccomp: bool,
     pub context: &'a Context,
     pub script: &'a Script,
+    /// With it, calls are made in chains where they can be.
+    pub bell: Option<Bell>,
+}
+
+impl Job<'_> {
+    /// The calls that are made in chains.
+    fn chained(&self) -> impl Iterator<Item = usize> + '_ {
+        self.bell.iter().flat_map(|_| self.script.writing())
+    }
+
+    /// Bytes of frames for a chain.
+    fn steps_size(&self) -> u64 {
+        self.chained().take(lent::CHAIN).count() as u64 * frame::STEP
+    }
 }
 
 /// Microseconds that a call takes in a crowd; alone, a thread makes it in 5 to 10.

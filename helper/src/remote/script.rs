@@ -4,6 +4,9 @@
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 
+/// Fills the room before calls are made: no signal action, time or address is all of these.
+pub(super) const BLANK: u8 = 0xdb;
+
 /// One call of a script.
 #[derive(Clone, Copy)]
 pub struct Asked(usize);
@@ -68,6 +71,27 @@ impl Script {
     /// How many calls there are.
     pub(super) fn len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// The calls whose answer is what they write: what they return need not be seen.
+    pub(super) fn writing(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.calls.len()).filter(|&n| self.room_of(n).is_some())
+    }
+
+    /// Has a call written nothing into the room, which was filled with BLANK?
+    pub(super) fn left_blank(&self, n: usize, bytes: &[u8]) -> bool {
+        let part = |room: Room| &bytes[room.offset..][..room.length];
+        self.room_of(n).is_some_and(|room| part(room).iter().all(|&byte| byte == BLANK))
+    }
+
+    /// What a call writes to, unless it may fail.
+    fn room_of(&self, n: usize) -> Option<Room> {
+        let call = &self.calls[n];
+        let room = |arg: &Arg| match *arg {
+            Arg::At(room) => Some(room),
+            Arg::Is(_) => None,
+        };
+        call.args.iter().find_map(room).filter(|_| !call.may_fail)
     }
 
     /// Bytes of room that all calls need.

@@ -13,14 +13,15 @@
 
 use super::frame::{Frame, FRAME_ALIGN};
 use super::gadget::{Gadgets, Place};
+use super::script::BLANK;
 use super::Job;
 use crate::error::{Code, Error, Result};
 use crate::proc;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// What one thread may need: a frame with AMX, and room for results.
-const LARGEST: u64 = 16 << 10;
+/// What one thread may need: a frame with AMX, those of a chain, and room for results.
+const LARGEST: u64 = 20 << 10;
 
 /// System V ABI: 128 bytes below the stack pointer are in use.
 const RED_ZONE: u64 = 128;
@@ -31,7 +32,7 @@ const HEADROOM: u64 = 64 << 10;
 pub struct Site<'a> {
     pub(super) pid: i32,
     pub(super) syscall: u64,
-    restorer: u64,
+    pub(super) restorer: u64,
     /// /proc/PID/mem. Unlike process_vm_writev(2), writing there makes a stack grow.
     pub(super) memory: &'a File,
     /// The area ends here, and grows downward.
@@ -44,9 +45,10 @@ pub struct Site<'a> {
     pub(super) busy: usize,
 }
 
-/// Where a thread has its frame, and its room for results.
+/// Where a thread has its frame, those of a chain, and its room for results.
 pub struct Laid {
     pub frame: u64,
+    pub steps: u64,
     pub room: u64,
 }
 
@@ -80,31 +82,41 @@ impl<'a> Site<'a> {
         let left = &jobs[done..];
         let mut room = self.top.saturating_sub(self.bottom);
         let fits = |job: &&Job| {
-            let size = Frame::new(job.context).size() + FRAME_ALIGN + job.script.room_size();
+            let size = Frame::new(job.context).size()
+                + FRAME_ALIGN
+                + job.steps_size()
+                + job.script.room_size();
             room.checked_sub(size).inspect(|&less| room = less).is_some()
         };
         let fitting = left.iter().take_while(fits).count();
         &left[..fitting.max(1).min(left.len())]
     }
 
-    /// Lay the threads' frames, once what was there is saved.
+    /// Lay the threads' frames and make their rooms blank, once what was there is saved.
     pub(super) fn lay(&mut self, jobs: &[Job]) -> Result<Vec<Laid>> {
         let mut low = self.top;
         let places = jobs.iter().map(|job| {
             let frame = (low - Frame::new(job.context).size()) & !(FRAME_ALIGN - 1);
-            let room = (frame - job.script.room_size()) & !7;
+            let steps = frame - job.steps_size();
+            let room = (steps - job.script.room_size()) & !7;
             low = room;
-            Laid { frame, room }
+            Laid { frame, steps, room }
         });
         let places: Vec<Laid> = places.collect();
         let pid = self.pid;
-        let failed = |e| Error::of_task(pid, "writing below its stack", proc::errno(&e));
+        let failed = |e| Error::of_task(pid, "reading below its stack", proc::errno(&e));
         self.save_from(low).map_err(failed)?;
         for (job, place) in jobs.iter().zip(&places) {
-            let bytes = Frame::new(job.context).bytes(place.frame, self.restorer);
-            self.memory.write_all_at(&bytes, place.frame).map_err(failed)?;
+            let mut bytes = vec![BLANK; (place.frame - place.room) as usize];
+            bytes.extend(Frame::new(job.context).bytes(place.frame, self.restorer));
+            self.write(&bytes, place.room)?;
         }
         Ok(places)
+    }
+
+    pub(super) fn write(&self, bytes: &[u8], at: u64) -> Result<()> {
+        let failed = |e| Error::of_task(self.pid, "writing below its stack", proc::errno(&e));
+        self.memory.write_all_at(bytes, at).map_err(failed)
     }
 
     fn save_from(&mut self, low: u64) -> std::io::Result<()> {

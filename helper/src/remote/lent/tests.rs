@@ -4,8 +4,9 @@
 use super::*;
 use crate::capture::process;
 use crate::capture::regs::Context;
+use crate::capture::status::Status;
 use crate::freeze::Frozen;
-use crate::remote::{run, Gadgets, Script};
+use crate::remote::{run, Arg, Bell, Gadgets, Room, Script};
 use crate::testing::Target;
 use std::fs::OpenOptions;
 use std::mem::forget;
@@ -19,12 +20,26 @@ fn frozen(pid: i32, script: &Script, then: impl FnOnce(&mut [Site], &[Vec<Job>])
     let memory = OpenOptions::new().read(true).write(true).open(memory).unwrap();
     let context = |&tid: &i32| Context::capture(tid, &memory).unwrap();
     let contexts: Vec<Context> = task.tids.iter().map(context).collect();
-    let job = |(&tid, context)| Job { pid, tid, seccomp: false, context, script };
+    let job = |(&tid, context)| {
+        let bell = Bell::choose(&Status::of_thread(pid, tid).unwrap(), context);
+        Job { pid, tid, seccomp: false, context, script, bell }
+    };
     let jobs: Vec<Job> = task.tids.iter().zip(&contexts).map(job).collect();
     let main_sp = contexts[0].regs.0.rsp;
     let site = Site::choose(pid, main_sp, false, &memory, &mut Gadgets::default()).unwrap();
     then(&mut [site], &[jobs]);
     frozen
+}
+
+/// Ask for some signal actions: more of them than one chain makes.
+fn ask_actions(script: &mut Script) -> Vec<Room> {
+    let ask = |signo| {
+        let room = script.room(32);
+        let args = [Arg::Is(signo), Arg::Is(0), Arg::At(room), Arg::Is(8)];
+        script.call("reading its signal actions", libc::SYS_rt_sigaction, args);
+        room
+    };
+    (30..30 + 2 * CHAIN as u64).map(ask).collect()
 }
 
 type Death = fn(&mut Lent);
@@ -33,6 +48,7 @@ type Death = fn(&mut Lent);
 fn die(pid: i32, death: Death) {
     let mut script = Script::default();
     script.call("asking its pid", libc::SYS_getpid, []);
+    ask_actions(&mut script);
     forget(frozen(pid, &script, |sites, jobs| {
         let mut lent = Lent::begin(sites, &[&jobs[0]]).unwrap();
         death(&mut lent);
@@ -51,7 +67,7 @@ fn reach_entry(lent: &mut Lent) {
 
 fn reach_exit(lent: &mut Lent) {
     reach_entry(lent);
-    lent.threads.iter().for_each(|thread| thread.resume().unwrap());
+    lent.threads.iter().for_each(|thread| thread.resume(Resume::Syscall).unwrap());
     lent.threads.iter_mut().for_each(|thread| thread.wait_syscall_stop().unwrap());
 }
 
@@ -62,9 +78,38 @@ fn put_mask_back(lent: &mut Lent) {
     }
 }
 
+/// Begin a chain in all threads that can make one.
+fn set_off(lent: &mut Lent) {
+    for thread in &lent.threads {
+        if let Some(calls) = thread.chains().next() {
+            thread.set_off(calls, &lent.sites[thread.site]).unwrap();
+        }
+    }
+}
+
+fn reach_bell(lent: &mut Lent) {
+    set_off(lent);
+    lent.threads.iter_mut().for_each(|thread| {
+        if !thread.chained.is_empty() {
+            thread.arrive().unwrap();
+        }
+    });
+}
+
+/// The thread stands before the signal, which is not looked at.
+fn let_ring(lent: &mut Lent) {
+    set_off(lent);
+    thread::sleep(Duration::from_millis(20));
+}
+
 #[test]
 fn wherever_the_tracer_dies_the_threads_heal() {
-    let deaths: [(&str, Death); 6] = [
+    let deaths: [(&str, Death); 11] = [
+        ("with a chain begun", set_off),
+        ("with the bell rung", let_ring),
+        ("at a chain's end", reach_bell),
+        ("with the second chain begun", |lent| [reach_bell, set_off].iter().for_each(|f| f(lent))),
+        ("in a call after a chain", |lent| [reach_bell, reach_entry].iter().for_each(|f| f(lent))),
         ("before the first call", |_| {}),
         ("with a call begun", call),
         ("at its entry", reach_entry),
@@ -90,7 +135,7 @@ fn wherever_the_tracer_dies_the_threads_heal() {
 /// The tracer dies, and before its threads get a CPU comes the next one.
 #[test]
 fn a_thread_that_has_yet_to_heal_is_known_and_left_alone() {
-    for death in [|_: &mut Lent| {}, call, reach_entry, reach_exit] {
+    for death in [|_: &mut Lent| {}, call, reach_entry, reach_exit, reach_bell] {
         let target = Target::start("vigil", &["vector", "mask", "sleep"]);
         let pid = target.pid();
         thread::spawn(move || {
@@ -147,11 +192,73 @@ fn each_thread_gets_the_answer_that_is_its_own() {
 fn a_call_that_fails_is_an_error_and_all_is_put_back() {
     let target = Target::start("vigil", &["sleep", "vector"]);
     let mut script = Script::default();
-    script.call("trying what cannot be", libc::SYS_close, [super::super::Arg::Is(u64::MAX)]);
+    script.call("trying what cannot be", libc::SYS_close, [Arg::Is(u64::MAX)]);
     let frozen = frozen(target.pid(), &script, |sites, jobs| {
         let error = run(sites, jobs).err().expect("an error");
         assert!(error.message.contains("trying what cannot be"), "{}", error.message);
     });
     drop(frozen);
+    assert_eq!(target.end(), "interrupted 0\n");
+}
+
+#[test]
+fn chains_bring_what_single_calls_do() {
+    let target = Target::start("vigil", &["vector", "wide", "rseq", "mask", "sleep", "poll"]);
+    let mut script = Script::default();
+    let actions = ask_actions(&mut script);
+    let frozen = frozen(target.pid(), &script, |sites, jobs| {
+        assert!(jobs[0].iter().any(|job| job.chained().next().is_some()));
+        assert!(jobs[0].iter().any(|job| job.bell.is_none()), "who sleeps makes no chain");
+        for results in run(sites, jobs).unwrap().remove(0) {
+            let has = |&room: &Room| results.word(room) != 0;
+            assert!(!actions.iter().any(|room| results.bytes(*room).iter().all(|&b| b == 0xdb)));
+            assert!(actions.iter().any(has), "glibc's own handlers are among them");
+        }
+        let mut alone = jobs[0].iter().map(|job| Job { bell: None, ..*job }).collect::<Vec<_>>();
+        let all = run(sites, std::slice::from_ref(&jobs[0])).unwrap().remove(0);
+        let one_by_one = run(sites, &[std::mem::take(&mut alone)]).unwrap().remove(0);
+        let bytes =
+            |results: &[Results]| results.iter().map(|r| r.bytes.clone()).collect::<Vec<_>>();
+        assert_eq!(bytes(&all), bytes(&one_by_one));
+    });
+    drop(frozen);
+    target.assert_free();
+    assert_eq!(target.end(), "interrupted 0\n");
+}
+
+#[test]
+fn a_call_that_fails_in_a_chain_is_told() {
+    let target = Target::start("vigil", &["mask"]);
+    let mut script = Script::default();
+    ask_actions(&mut script);
+    let room = script.room(32);
+    let args = [Arg::Is(99), Arg::Is(0), Arg::At(room), Arg::Is(8)];
+    script.call("asking for no signal", libc::SYS_rt_sigaction, args);
+    let frozen = frozen(target.pid(), &script, |sites, jobs| {
+        let error = run(sites, jobs).err().expect("an error");
+        assert!(error.message.contains("asking for no signal"), "{}", error.message);
+    });
+    drop(frozen);
+    assert_eq!(target.end(), "interrupted 0\n");
+}
+
+/// The thread has such a signal waiting already, of somebody else's.
+#[test]
+fn a_bell_that_another_rings_is_no_end() {
+    let target = Target::start("vigil", &["mask"]);
+    let mut script = Script::default();
+    let actions = ask_actions(&mut script);
+    let frozen = frozen(target.pid(), &script, |sites, jobs| {
+        let mut lent = Lent::begin(sites, &[&jobs[0]]).unwrap();
+        let bell = jobs[0][0].bell.expect("a bell").signo;
+        kill(Pid::from_raw(target.pid()), Signal::try_from(bell).unwrap()).unwrap();
+        lent.run().unwrap();
+        assert!(lent.threads.iter().any(|thread| !thread.again.is_empty()), "it was seen");
+        for (_, results) in lent.end().unwrap() {
+            assert!(!actions.iter().any(|room| results.bytes(*room).iter().all(|&b| b == 0xdb)));
+        }
+    });
+    drop(frozen);
+    target.assert_free();
     assert_eq!(target.end(), "interrupted 0\n");
 }
