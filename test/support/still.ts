@@ -13,6 +13,6 @@ export async function holdStill(root: number): Promise<void> {
   for (const pid of pids) await execa('taskset', ['-a', '-p', '-c', '0', `${pid}`]);
   await sleep(30); // until each has run there
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  const isStopped = (pid: number): boolean => /\) T /.test(procText(`/proc/${pid}/stat`));
+  const isStopped = (pid: number): boolean => /\) [TZ] /.test(procText(`/proc/${pid}/stat`));
   await until('stop of the tree', () => pids.every(isStopped));
 }
