@@ -1,5 +1,8 @@
 // Skipping, with a printed reason: `SKIP name: reason`, which the test runner counts.
 
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
 /** Thrown where this machine cannot show what a test is about. */
 export class Skip extends Error {}
 
@@ -12,4 +15,12 @@ export async function orSkip(name: string, test: () => Promise<void>): Promise<v
     if (!(error instanceof Skip)) throw error;
     console.log(`SKIP ${name}: ${error.message}`);
   }
+}
+
+/** Skips a test whose program this machine does not have. */
+export function needs(command: string, ...places: string[]): string {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...places];
+  const found = folders.map((folder) => join(folder, command)).find((path) => existsSync(path));
+  if (found === undefined) throw new Skip(`no ${command} here`);
+  return found;
 }

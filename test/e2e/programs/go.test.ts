@@ -4,9 +4,9 @@ import { execa } from 'execa';
 import { test } from 'uvu';
 import { mustRefuse } from '../../support/refusal.js';
 import { checkout } from '../../support/paths.js';
-import { orSkip } from '../../support/skip.js';
+import { needs, orSkip } from '../../support/skip.js';
 import type { Program } from '../../support/target.js';
-import { answering, needs, source, testProgram } from './programs.js';
+import { answering, source, testProgram } from './programs.js';
 
 /** @param multipath whether its listener speaks Multipath TCP, as Go's do unless told not to */
 async function build(multipath: 0 | 1): Promise<Program> {

@@ -1,13 +1,12 @@
 // Whole programs through both checkpoints: dumped and left running with a copy restored beside
 // them, and dumped, killed and restored in their place.
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { test } from 'uvu';
 import { run } from '../../support/cycle.js';
 import { dumper } from '../../support/dump.js';
 import { checkout, type CriuVersion } from '../../support/paths.js';
-import { orSkip, Skip } from '../../support/skip.js';
+import { orSkip } from '../../support/skip.js';
 import type { Program, Target } from '../../support/target.js';
 
 /** A program's text, which stays where the tests' sources are. */
@@ -18,14 +17,6 @@ export const answering = (name: string, ...command: string[]): Program => ({
   name,
   command: (state) => [...command, state],
 });
-
-/** Skips a test whose program this machine does not have. */
-export function needs(command: string, ...places: string[]): string {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...places];
-  const found = folders.map((folder) => join(folder, command)).find((path) => existsSync(path));
-  if (found === undefined) throw new Skip(`no ${command} here`);
-  return found;
-}
 
 /** Runs a command in a target's network, as its client; resolves to what it prints. */
 export async function beside(target: Target, command: string[], input = ''): Promise<string> {

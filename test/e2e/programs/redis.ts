@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import * as assert from 'uvu/assert';
 import { fixture } from '../../support/paths.js';
-import { Skip } from '../../support/skip.js';
+import { needs, Skip } from '../../support/skip.js';
 import type { Program, Target } from '../../support/target.js';
 import { until } from '../../support/until.js';
-import { beside, needs } from './programs.js';
+import { beside } from './programs.js';
 
 const KEYS = 25_000;
 /** 4000 bytes a key, of which no two are alike. */

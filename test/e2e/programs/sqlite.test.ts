@@ -6,10 +6,10 @@ import { execa } from 'execa';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mustRefuse } from '../../support/refusal.js';
-import { orSkip } from '../../support/skip.js';
+import { needs, orSkip } from '../../support/skip.js';
 import type { Program, Target } from '../../support/target.js';
 import { until } from '../../support/until.js';
-import { needs, testProgram } from './programs.js';
+import { testProgram } from './programs.js';
 
 /** Large enough that the changed pages do not all fit into SQLite's cache of 50 pages. */
 const FILL = `PRAGMA cache_size = 50;
