@@ -16,6 +16,7 @@ const dir = mkdtempSync(join(tmpdir(), 'ckpt-warm-'));
 const closeAll = 'for fd in /proc/self/fd/*; do fd=${fd##*/}; ((fd < 3)) || exec {fd}>&-; done';
 const words = ['-c', `${closeAll} 2>/dev/null; exec sleep 60`];
 const target = spawn('bash', words, { stdio: 'ignore', detached: true });
+target.unref();
 await sleep(200);
 const { script, run } = compile();
 
