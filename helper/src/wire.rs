@@ -19,8 +19,9 @@ pub const VERSION: u32 = 1;
 /// The longest frame that either side accepts, in bytes of JSON.
 const FRAME_LIMIT: usize = 16 << 20;
 
-/// Frames written ahead of a slow reader: bounds our memory.
-const QUEUE: usize = 4;
+/// Frames written ahead of a slow reader: room for all that a small process has, which then waits
+/// for nobody. Bounds our memory.
+const QUEUE: usize = 16;
 
 /// How often a wait looks whether the dump was aborted.
 const TICK: Duration = Duration::from_millis(20);
