@@ -2,6 +2,7 @@
 
 import { isatty } from 'node:tty';
 import type { SingleBar } from 'cli-progress';
+import { now } from '../clock.js';
 import type { Progress } from '../dump/options.js';
 import { bytes } from './units.js';
 
@@ -11,7 +12,7 @@ const PAGE = 4096;
 
 export class ProgressBar {
   readonly #isWanted = isatty(2) && process.env.TERM !== 'dumb';
-  readonly #start = performance.now();
+  readonly #start = now();
   #bar: SingleBar | undefined;
   #isLoading = false;
   #isOver = false;
@@ -21,7 +22,7 @@ export class ProgressBar {
   update(progress: Progress): void {
     if (!this.#isWanted || progress.phase !== 'copy') return;
     if (this.#bar) this.#bar.update(progress.done, { size: sizes(progress) });
-    else if (performance.now() - this.#start > this.patience) void this.#begin(progress);
+    else if (now() - this.#start > this.patience) void this.#begin(progress);
   }
 
   stop(): void {

@@ -1,6 +1,6 @@
 /** What ends a dump early: the caller's signal, and the time that it may take. */
 
-import { performance } from 'node:perf_hooks';
+import { now } from '../clock.js';
 import { CkptError } from '../errors.js';
 
 /** Aborts on the caller's signal, or `timeout` seconds from now; the reason is the CkptError to throw. */
@@ -15,7 +15,7 @@ export class Limit {
   constructor(caller?: AbortSignal, timeout = 0) {
     this.#caller = caller;
     this.#timeout = timeout;
-    this.#deadline = timeout > 0 ? performance.now() + timeout * 1000 : Infinity;
+    this.#deadline = timeout > 0 ? now() + timeout * 1000 : Infinity;
     if (caller?.aborted) this.#onAbort();
     caller?.addEventListener('abort', this.#onAbort);
     if (timeout > 0) this.#timer = setTimeout(() => this.#expire(), timeout * 1000);
@@ -27,7 +27,7 @@ export class Limit {
 
   /** Throws CkptError E_ABORTED or E_TIMEOUT where it is over, be it that no timer could run yet. */
   check(): void {
-    if (performance.now() >= this.#deadline) this.#expire();
+    if (now() >= this.#deadline) this.#expire();
     this.signal.throwIfAborted();
   }
 

@@ -5,7 +5,7 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { performance } from 'node:perf_hooks';
+import { now } from '../clock.js';
 import { workFileError } from './folders.js';
 import type { DumpOptions } from './options.js';
 
@@ -18,7 +18,7 @@ export class Log {
   readonly #level: number;
   readonly #listen: ((line: string) => void) | undefined;
   readonly #fd: number | undefined;
-  readonly #start = performance.now();
+  readonly #start = now();
 
   /** Opens `logFile`, relative to `workDir`. Throws CkptError E_WORK_DIR. */
   constructor({ verbosity = DEFAULT_LEVEL, logFile, onLog }: LogOptions, workDir: string) {
@@ -50,7 +50,7 @@ export class Log {
 
   #write(level: number, text: string, isNews = true): void {
     if (level > this.#level) return;
-    const seconds = ((performance.now() - this.#start) / 1000).toFixed(6).padStart(9, '0');
+    const seconds = ((now() - this.#start) / 1000).toFixed(6).padStart(9, '0');
     const line = this.#level >= LEVELS.info ? `(${seconds}) ${text}` : text;
     if (isNews) this.#listen?.(line);
     if (this.#fd !== undefined) tryWrite(this.#fd, `${line}\n`);

@@ -1,6 +1,6 @@
 /** What a dump tells when it is done; `--json` prints it as it is. Pages are of 4096 bytes. */
 
-import { performance } from 'node:perf_hooks';
+import { now } from '../clock.js';
 import type { ImageFile } from '../images/set.js';
 import { actionOf } from './request.js';
 import type { Session } from './take.js';
@@ -52,7 +52,7 @@ export interface MadeSet {
 
 const LEFT = { run: 'running', stop: 'stopped', kill: 'dead' } as const;
 
-/** `frozen`: the pause as the end of it told; `start`: when the dump began, as performance.now(). */
+/** `frozen`: the pause as the end of it told; `start`: when the dump began, as clock.ts has it. */
 export function makeResult(
   { options, folders }: Session,
   { files, warnings }: MadeSet,
@@ -61,7 +61,7 @@ export function makeResult(
   start: number,
 ): DumpResult {
   const { freeze, capture, scan, copy, ...times } = captured!.times_us;
-  const total = Math.round((performance.now() - start) * 1000);
+  const total = Math.round((now() - start) * 1000);
   return {
     tree: options.tree,
     imagesDir: folders.images,

@@ -1,7 +1,7 @@
 /** Takes a dump: the order of its steps, and what undoes them when one fails. */
 
 import { rmSync } from 'node:fs';
-import { performance } from 'node:perf_hooks';
+import { now } from '../clock.js';
 import { CkptError } from '../errors.js';
 import { HelperClient, type DumpFrame } from '../helper/client.js';
 import { findHelper } from '../helper/find.js';
@@ -29,7 +29,7 @@ export interface Session {
 /** Throws CkptError of any kind; then the tree runs on, and nothing is left of the set. */
 export async function takeDump(session: Session): Promise<DumpResult> {
   const { folders, limit, log } = session;
-  const start = performance.now();
+  const start = now();
   const helper = findHelper();
   await runScripts('pre-dump', session);
   limit.check();

@@ -6,7 +6,6 @@
 
 import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { createInterface } from 'node:readline';
 
 /** The other end of a conversation: two streams, and how it ended. */
 export interface Peer {
@@ -33,14 +32,21 @@ export function startHelper(path: string, onLog: (line: string) => void = () => 
   return { stdin: child.stdin, stdout: child.stdout, exited, kill: () => child.kill('SIGKILL') };
 }
 
-/** Passes lines on, and remembers the last one that says something. */
+/** Passes lines on, and remembers the last one that says something. (node:readline takes 1 ms to load.) */
 function lastWords(stream: Readable, onLog: (line: string) => void): () => string {
   let last = '';
-  stream.on('error', () => {});
-  createInterface({ input: stream }).on('line', (line) => {
+  let rest = '';
+  const take = (line: string): void => {
     if (line.trim()) last = line.trim();
     onLog(line);
+  };
+  stream.on('error', () => {});
+  stream.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop()!;
+    lines.forEach(take);
   });
+  stream.on('end', () => rest && take(rest));
   return () => (last ? `: ${last}` : '');
 }
 

@@ -6,9 +6,19 @@
  * comes last, by rename, when all the rest is on the disk.
  */
 
-import { constants, accessSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import {
+  constants,
+  accessSync,
+  closeSync,
+  fsync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { CkptError } from '../errors.js';
 import { attempt, fileError } from './file.js';
 import type { inventory_entry } from './gen/inventory.js';
@@ -174,8 +184,8 @@ function isStill(path: string, made: Made): boolean {
 
 async function syncFile(path: string): Promise<void> {
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    await file.sync().finally(() => file.close());
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    await promisify(fsync)(fd).finally(() => closeSync(fd));
   } catch (error) {
     throw fileError('write', path, error);
   }
