@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Keeps what V8 compiles of the bundle while it dumps a process of ours, for src/boot/compile.cts.
+// Keeps what V8 compiles of the bundle while it dumps a process of ours, for src/boot/ckpt.cts.
 // Where nothing can be dumped, as by a user that is not root, less is kept, and all works.
 // Its output is that of the dump.
 import { spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const { cache, compile } = createRequire(import.meta.url)('../dist/src/boot/compile.cjs');
+const { cache, compile } = createRequire(import.meta.url)('../dist/src/boot/ckpt.cjs');
 
 rmSync(cache, { force: true });
 const dir = mkdtempSync(join(tmpdir(), 'ckpt-warm-'));

@@ -2,12 +2,11 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 let found: string | undefined;
 
 export function packageRoot(): string {
-  return (found ??= climb(dirname(fileURLToPath(import.meta.url))));
+  return (found ??= climb(import.meta.dirname));
 }
 
 function climb(dir: string): string {

@@ -41,7 +41,7 @@ function platformPackage(): Place {
   try {
     return {
       name: `package ${name}`,
-      path: createRequire(import.meta.url).resolve(`${name}/${PROGRAM}`),
+      path: createRequire(import.meta.filename).resolve(`${name}/${PROGRAM}`),
     };
   } catch {
     return { name: `package ${name}`, problem: 'not installed' };

@@ -5,12 +5,10 @@
  * in a few tens of milliseconds, and the bundle loads in 3 where the modules take 11.
  */
 
-import { createRequire } from 'node:module';
+import bundle from 'protobufjs/dist/minimal/protobuf.min.js';
 import type protobufjs from 'protobufjs/minimal.js';
 
-const require = createRequire(import.meta.url);
-
-const protobuf = require('protobufjs/dist/minimal/protobuf.min.js') as typeof protobufjs;
+const protobuf: typeof protobufjs = bundle;
 // The bundle also leaves itself in the global scope, as a browser's script would.
 Reflect.deleteProperty(globalThis, 'protobuf');
 

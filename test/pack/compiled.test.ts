@@ -14,11 +14,11 @@ async function withCopy(use: (dir: string, answer: () => Promise<string>) => Pro
   await withTemp(async (dir) => {
     mkdirSync(join(dir, 'dist/src/boot'), { recursive: true });
     const files = ['package.json', 'dist/ckpt.cjs', CACHE];
-    const boot = ['dist/src/boot/ckpt.cjs', 'dist/src/boot/compile.cjs'];
-    for (const file of [...files, ...boot]) copyFileSync(join(checkout, file), join(dir, file));
+    const boot = 'dist/src/boot/ckpt.cjs';
+    for (const file of [...files, boot]) copyFileSync(join(checkout, file), join(dir, file));
     symlinkSync(join(checkout, 'node_modules'), join(dir, 'node_modules'));
     const answer = async () => {
-      const { stdout } = await execa(process.execPath, [join(dir, boot[0]!), 'dump', '--help']);
+      const { stdout } = await execa(process.execPath, [join(dir, boot), 'dump', '--help']);
       return stdout.split('\n')[0]!;
     };
     await use(dir, answer);
@@ -27,7 +27,7 @@ async function withCopy(use: (dir: string, answer: () => Promise<string>) => Pro
 
 /** Whether V8 takes what is kept in `dir`. */
 async function isTaken(dir: string): Promise<boolean> {
-  const script = `console.log(require('${dir}/dist/src/boot/compile.cjs').compile().script.cachedDataRejected)`;
+  const script = `console.log(require('${dir}/dist/src/boot/ckpt.cjs').compile().script.cachedDataRejected)`;
   const { stdout } = await execa(process.execPath, ['-e', script]);
   return stdout === 'false';
 }
