@@ -5,7 +5,7 @@
  */
 
 import { type Owner, PAGE_SIZE, PagemapWriter, PE_LAZY, PE_PRESENT } from '../images/pagemap.js';
-import { parseName } from '../images/names.js';
+import { fileName } from '../images/names.js';
 import type { ImageSet } from '../images/set.js';
 import { type PagemapFrame, RUN_COPIED, RUN_LAZY } from '../helper/protocol.js';
 import type { DevelopOptions } from './options.js';
@@ -80,8 +80,8 @@ export class Pagemaps {
       return this.#nextId++;
     }
     this.files.add(pagesFile);
-    const name = parseName(pagesFile);
-    return name?.kind === 'PAGES' ? Number(name.id) : contradiction(`pages in ${pagesFile}`);
+    const id = Number(/\d+/.exec(pagesFile)?.[0]);
+    return pagesFile === fileName('PAGES', id) ? id : contradiction(`pages in ${pagesFile}`);
   }
 
   /** A full dump marks what can be taken late although it is present, as CRIU does. */
