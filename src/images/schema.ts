@@ -42,23 +42,6 @@ export interface Message {
   byId: ReadonlyMap<number, Field>;
 }
 
-interface FieldJson {
-  rule?: 'required' | 'repeated';
-  type: string;
-  id: number;
-  options?: Record<string, unknown>;
-}
-
-interface EnumJson {
-  values: Record<string, number>;
-}
-
-interface MessageJson {
-  fields: Record<string, FieldJson>;
-  nested?: Record<string, EnumJson>;
-}
-
-const NOTHING_SPECIAL: Display = {};
 const messages = new Map<MessageName, Message>();
 
 /** A message's fields. */
@@ -69,35 +52,11 @@ export function messageOf(name: MessageName): Message {
 }
 
 function parse(name: MessageName): Message {
-  const json = JSON.parse(descriptors[name]) as MessageJson;
-  const fields = Object.entries(json.fields)
-    .map(([fieldName, field]) => toField(fieldName, field, json))
-    .sort((a, b) => a.id - b.id);
+  const fields = JSON.parse(descriptors[name]) as Field[];
   return {
     name,
     fields,
     byName: new Map(fields.map((field) => [field.name, field])),
     byId: new Map(fields.map((field) => [field.id, field])),
   };
-}
-
-function toField(name: string, { rule, type, id, options }: FieldJson, owner: MessageJson): Field {
-  const field = { name, id, rule: rule ?? ('optional' as const), display: toDisplay(options) };
-  const nested = owner.nested?.[type];
-  if (nested) return { ...field, type: 'enum', values: nested.values };
-  if (!(type in descriptors)) return { ...field, type };
-  const text = descriptors[type as keyof typeof descriptors];
-  if (!text.startsWith('{"values"')) {
-    return { ...field, type: 'message', message: type as MessageName };
-  }
-  return { ...field, type: 'enum', values: (JSON.parse(text) as EnumJson).values };
-}
-
-function toDisplay(options: Record<string, unknown> | undefined): Display {
-  if (!options) return NOTHING_SPECIAL;
-  const shown = Object.entries(options).map(([key, value]) => [
-    /^\(criu\)\.(\w+)$/.exec(key)?.[1],
-    value,
-  ]);
-  return Object.fromEntries(shown.filter(([key]) => key)) as Display;
 }
