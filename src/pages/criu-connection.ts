@@ -8,21 +8,21 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { PAGE_SIZE, PE_PRESENT } from '../images/pagemap.js';
 import { COMMAND, decodeIov, encodeIov, IOV_SIZE, type Iov, type Layout } from './iov.js';
-import { ANSWER_SIZE, ANSWERS, question } from './layout.js';
+import { ANSWER_SIZE, questions } from './layout.js';
 import { ByteStream } from './stream.js';
 import type { TlsContext } from './tls.js';
 
-/** Pages asked for at a time, 1 MiB: the server passes them through a pipe in one piece. */
-const MAX_ASKED = 256;
+/** The most pages to ask for at a time: the server passes them through a pipe, in one piece or not at all. */
+export const MAX_ASKED = 64;
 /** How long a server may be silent while an answer is due. */
 const SILENCE_MS = 20_000;
-/** All answers to the question come at once; how long a last one may lag behind. */
-const LAG_MS = 300;
+/** How long an answer may take; the system may hold a short one back for 200 ms by itself. */
+const ANSWER_MS = 1_000;
 
 export interface Server {
   host: string;
   port: number;
-  /** Where it is known; else the server is asked. */
+  /** Where it is known; else the server is asked. Over TLS it cannot be: 4.2 then. */
   layout?: Layout | undefined;
   tls?: (TlsContext & { checksName: boolean }) | undefined;
 }
@@ -53,7 +53,7 @@ export class CriuConnection {
         tls ? await secure(socket, host, tls) : socket,
         layout ?? '4.2',
       );
-      if (!layout) await connection.#findLayout();
+      if (!layout && !tls) await connection.#findLayout();
       return connection;
     } catch (error) {
       socket.destroy();
@@ -61,12 +61,12 @@ export class CriuConnection {
     }
   }
 
-  /** Up to `count` pages from `page` on, at least one. */
+  /** Up to `count` pages from `page` on, at least one; `count` is at most MAX_ASKED. */
   async get(pid: number, page: number, count: number): Promise<Buffer> {
     const asked: Iov = {
       command: COMMAND.GET,
       flags: 0,
-      count: BigInt(Math.min(count, MAX_ASKED)),
+      count: BigInt(count),
       vaddr: BigInt(page) * BigInt(PAGE_SIZE),
       dst: BigInt(pid),
     };
@@ -88,13 +88,19 @@ export class CriuConnection {
     this.socket.destroy();
   }
 
+  /** As layout.ts tells. */
   async #findLayout(): Promise<void> {
-    this.socket.write(question());
+    const { first, rest, last } = questions();
     this.#due++;
-    await this.#stream.expect(ANSWERS['4.2']);
-    const more = ANSWERS['4.1'] - ANSWERS['4.2'];
-    this.layout = (await this.#stream.has(more, LAG_MS)) ? '4.1' : '4.2';
-    if (this.layout === '4.1') await this.#stream.expect(more);
+    this.socket.write(first);
+    if (await this.#stream.has(ANSWER_SIZE, ANSWER_MS)) {
+      this.layout = '4.1';
+    } else {
+      this.socket.write(rest);
+      await this.#stream.expect(ANSWER_SIZE);
+      this.socket.write(last);
+    }
+    await this.#stream.expect(ANSWER_SIZE);
     this.#due--;
   }
 

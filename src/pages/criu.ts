@@ -5,7 +5,7 @@
 
 import { CkptError } from '../errors.js';
 import { PAGE_SIZE, PE_LAZY } from '../images/pagemap.js';
-import { CriuConnection, type Server } from './criu-connection.js';
+import { CriuConnection, MAX_ASKED, type Server } from './criu-connection.js';
 import { LAYOUTS, type Layout } from './iov.js';
 import type { Manifest } from './manifest.js';
 import { lacks, rangesOf } from './ranges.js';
@@ -47,12 +47,12 @@ export class CriuSource implements PageSource {
   async read(run: PageRun, signal?: AbortSignal): Promise<Uint8Array> {
     const pid = this.#pidOf(run);
     const bytes = Buffer.alloc(run.count * PAGE_SIZE);
-    for (let done = 0; done < run.count;) {
-      signal?.throwIfAborted();
-      const part = await this.#get(pid, run.page + done, run.count - done);
-      part.copy(bytes, done * PAGE_SIZE);
-      done += part.length / PAGE_SIZE;
-    }
+    const pieces = Array.from({ length: Math.ceil(run.count / MAX_ASKED) }, (_, i) =>
+      bytes.subarray(i * MAX_ASKED * PAGE_SIZE, (i + 1) * MAX_ASKED * PAGE_SIZE),
+    );
+    await Promise.all(
+      pieces.map((piece, i) => this.#fill(piece, pid, run.page + i * MAX_ASKED, signal)),
+    );
     return bytes;
   }
 
@@ -60,6 +60,16 @@ export class CriuSource implements PageSource {
     const connection = await this.#connection?.catch(() => undefined);
     this.#connection = undefined;
     await connection?.close();
+  }
+
+  /** A reply may hold less than was asked for: where a mapping ends, for instance. */
+  async #fill(bytes: Buffer, pid: number, page: number, signal?: AbortSignal): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      signal?.throwIfAborted();
+      const wanted = (bytes.length - done) / PAGE_SIZE;
+      const got = await this.#get(pid, page + done / PAGE_SIZE, wanted);
+      done += got.copy(bytes, done);
+    }
   }
 
   /** Over the connection that there is, or a new one; one that fails is not used again. */

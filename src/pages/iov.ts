@@ -23,8 +23,8 @@ export const COMMAND = {
   PARENT: 5, // answered with an i32: is there a parent?
   ADD_F: 6, // with flags; pages follow if they say PE_PRESENT
   GET: 7, // answered with an ADD_F
-  CLOSE: 0x1023, // answered with an i32, 0
-  FORCE_CLOSE: 0x1024, // the same, and the session is over
+  CLOSE: 0x1023, // the session is over; answered with an i32, 0
+  FORCE_CLOSE: 0x1024, // the same
 } as const;
 
 /** One struct, its fields as they stand there. */

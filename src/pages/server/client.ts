@@ -12,13 +12,11 @@ import { ByteStream } from '../stream.js';
 /** How long a client may stop in the middle of something. Between structs it may take its time. */
 const SILENCE_MS = 30_000;
 const SMALLEST = IOV_SIZE['4.1'];
-const PADDING = IOV_SIZE['4.2'] - SMALLEST;
 
 export class Client {
   /** Its address, for the log. */
   readonly name: string;
   readonly #stream: ByteStream;
-  #isUndecided = false;
 
   /** Without a `layout`, the first struct tells. */
   constructor(
@@ -39,8 +37,11 @@ export class Client {
     const first = await this.#stream.take(1);
     if (!first) return undefined;
     return this.#inTime(async () => {
-      const bytes = await this.#takeStruct(first);
-      return bytes && decodeIov(this.layout ?? '4.1', bytes);
+      const head = Buffer.concat([first, await this.#stream.expect(SMALLEST - 1)]);
+      this.layout ??= guessLayout(head);
+      const left = IOV_SIZE[this.layout] - SMALLEST;
+      const bytes = left ? Buffer.concat([head, await this.#stream.expect(left)]) : head;
+      return decodeIov(this.layout, bytes);
     });
   }
 
@@ -75,27 +76,6 @@ export class Client {
     );
   }
 
-  /** All of the struct that begins with the byte `first`; undefined at the end of the stream. */
-  async #takeStruct(first: Buffer): Promise<Buffer | undefined> {
-    let begun = first;
-    if (this.#isUndecided) {
-      begun = Buffer.concat([first, await this.#stream.expect(PADDING - 1)]);
-      // No struct begins with zeros: these are the end of a CLOSE in the newer layout.
-      this.#isUndecided = false;
-      if (begun.every((byte) => byte === 0)) {
-        this.layout = '4.2';
-        const next = await this.#stream.take(1);
-        if (!next) return undefined;
-        begun = next;
-      }
-    }
-    let bytes = Buffer.concat([begun, await this.#stream.expect(SMALLEST - begun.length)]);
-    this.layout ??= guessLayout(bytes);
-    this.#isUndecided = !this.layout;
-    if (this.layout === '4.2') bytes = Buffer.concat([bytes, await this.#stream.expect(PADDING)]);
-    return bytes;
-  }
-
   async #inTime<T>(action: () => Promise<T>): Promise<T> {
     this.socket.setTimeout(SILENCE_MS);
     try {
@@ -106,7 +86,7 @@ export class Client {
   }
 }
 
-/** Answers what ends a session, or part of one; false where `command` is another. */
+/** Answers what ends a session; false where `command` is another. */
 export async function answerClose(client: Client, { command }: Iov): Promise<boolean> {
   if (command !== COMMAND.CLOSE && command !== COMMAND.FORCE_CLOSE) return false;
   await client.answer();

@@ -12,12 +12,18 @@ import { answerClose, type Client } from './client.js';
 const MAX_GIVEN = 1024;
 
 /** Resolves when the client has left, to the number of pages that it got. */
-export async function givePages(client: Client, set: Manifest, source: PageSource) {
+export async function givePages(
+  client: Client,
+  set: Manifest,
+  source: PageSource,
+): Promise<number> {
   let pages = 0;
   for (let iov = await client.next(); iov; iov = await client.next()) {
-    if (iov.command === COMMAND.GET) pages += await give(client, set, source, iov);
-    else if (!(await answerClose(client, iov))) throw refused(iov);
-    if (iov.command === COMMAND.FORCE_CLOSE) break;
+    if (await answerClose(client, iov)) break;
+    // Asked of whoever might speak another layout; there is nothing to tell.
+    if (iov.command === COMMAND.PARENT) await client.answer();
+    else if (iov.command === COMMAND.GET) pages += await give(client, set, source, iov);
+    else throw refused(iov);
   }
   return pages;
 }

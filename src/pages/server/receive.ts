@@ -7,42 +7,30 @@ import { answerClose, type Client } from './client.js';
 import type { ReceivedSet } from './received-set.js';
 
 /**
- * Resolves when the client has left and what it sent is complete: to true, or to false where it
- * sent nothing. Throws where it breaks off, or sends what cannot be.
+ * Resolves when the client has said that it has sent all, and has been answered: to true, or to
+ * false where it sent nothing. Throws where it breaks off, or sends what cannot be.
  */
 export async function receivePages(client: Client, set: ReceivedSet): Promise<boolean> {
-  let isClosed = true;
   for (let iov = await client.next(); iov; iov = await client.next()) {
-    isClosed = await take(client, set, iov);
-    if (iov.command === COMMAND.FORCE_CLOSE) break;
+    if (iov.command === COMMAND.CLOSE || iov.command === COMMAND.FORCE_CLOSE) set.close();
+    if (await answerClose(client, iov)) return set.isBegun;
+    await take(client, set, iov);
   }
-  if (isClosed) return set.isBegun;
+  if (!set.isBegun) return false;
   throw new CkptError('E_PROTOCOL', 'it left before it had sent all');
 }
 
-/** Resolves to whether all that was sent up to here has been confirmed. */
-async function take(client: Client, set: ReceivedSet, iov: Iov): Promise<boolean> {
-  switch (iov.command) {
-    case COMMAND.OPEN:
-      await set.open(dstToOwner(iov.dst));
-      return false;
-    case COMMAND.OPEN2: {
-      const hasParent = await set.open(dstToOwner(iov.dst));
-      await client.send(Uint8Array.of(Number(hasParent)));
-      return false;
-    }
-    case COMMAND.PARENT:
-      await client.answer(Number(set.hasParent(dstToOwner(iov.dst))));
-      return false;
-    case COMMAND.ADD:
-    case COMMAND.ADD_F:
-    case COMMAND.HOLE:
-      await add(client, set, iov);
-      return false;
+async function take(client: Client, set: ReceivedSet, iov: Iov): Promise<void> {
+  const { command } = iov;
+  if (command === COMMAND.ADD || command === COMMAND.ADD_F || command === COMMAND.HOLE) {
+    return add(client, set, iov);
   }
-  if (iov.command === COMMAND.CLOSE || iov.command === COMMAND.FORCE_CLOSE) set.close();
-  if (await answerClose(client, iov)) return true;
-  throw new CkptError('E_PROTOCOL', `command ${iov.command} is none of a server that takes pages`);
+  if (command === COMMAND.PARENT) return client.answer(Number(set.hasParent(dstToOwner(iov.dst))));
+  if (command !== COMMAND.OPEN && command !== COMMAND.OPEN2) {
+    throw new CkptError('E_PROTOCOL', `command ${command} is none of a server that takes pages`);
+  }
+  const hasParent = await set.open(dstToOwner(iov.dst));
+  if (command === COMMAND.OPEN2) await client.send(Uint8Array.of(Number(hasParent)));
 }
 
 async function add(client: Client, set: ReceivedSet, iov: Iov): Promise<void> {
