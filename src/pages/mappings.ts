@@ -53,6 +53,25 @@ export async function readMappings(dir: string, pid: number): Promise<Mapping[]>
   return mappings;
 }
 
+/** Finds the mappings of pages that ascend. */
+export class MappingCursor {
+  #at = 0;
+
+  constructor(private readonly mappings: readonly Mapping[]) {}
+
+  /** The mapping that a page is in, if it is in one; pages asked for never go back. */
+  at(page: number): Mapping | undefined {
+    const { mappings } = this;
+    while (
+      this.#at < mappings.length &&
+      mappings[this.#at]!.page + mappings[this.#at]!.count <= page
+    )
+      this.#at++;
+    const mapping = mappings[this.#at];
+    return mapping && mapping.page <= page ? mapping : undefined;
+  }
+}
+
 /** FACTS, "Lazy VMAs": whether a userfaultfd may bring the pages of a mapping after the restore. */
 export function canBeLate({ flags, status }: Mapping): boolean {
   const isAnonymous = (flags & MAP_ANONYMOUS) !== 0 && (flags & MAP_PRIVATE) !== 0;

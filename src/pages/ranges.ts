@@ -92,7 +92,10 @@ export function isSame(a: Owner, b: Owner): boolean {
 }
 
 /** The index of the first range that ends behind `page`. */
-function firstEndingAfter(ranges: ManifestRange[], page: number): number {
+export function firstEndingAfter(
+  ranges: readonly Pick<ManifestRange, 'page' | 'count'>[],
+  page: number,
+): number {
   let [low, high] = [0, ranges.length];
   while (low < high) {
     const middle = (low + high) >>> 1;

@@ -6,7 +6,7 @@ import type { Owner } from '../images/pagemap.js';
 import { imageError } from '../images/read.js';
 import { findSet, listOwners } from './folder.js';
 import type { Manifest, ManifestOwner, ManifestRange } from './manifest.js';
-import { canBeLate, type Mapping, readMappings } from './mappings.js';
+import { canBeLate, MappingCursor, readMappings } from './mappings.js';
 import { ownerText, pagemapName } from './owner.js';
 import { MAX_PAGES, type PagemapRun, readPagemap } from './pagemap.js';
 
@@ -32,16 +32,24 @@ export async function readManifest(dir: string): Promise<Manifest> {
 
 /** The pages of one owner, whose first lies at `at`. */
 async function readOwner(root: string, owner: Owner, at: number): Promise<ManifestOwner> {
-  const sorter = 'pid' in owner ? new Sorter(await readMappings(root, owner.pid)) : SEGMENT;
   const ranges: ManifestRange[] = [];
+  const take = (run: PagemapRun, eager: boolean): void => {
+    append(ranges, run, eager, at);
+    at += run.count;
+  };
+  if ('shmem' in owner) {
+    await readPagemap(root, owner, (run) => take(run, true)); // a restore fills segments early
+    return { owner, ranges };
+  }
+  const cursor = new MappingCursor(await readMappings(root, owner.pid));
   await readPagemap(root, owner, ({ page, count, flags }) => {
     const end = page + count;
     while (page < end) {
-      const part = sorter.sort(page, end);
-      if (!part) throw nowhere(root, owner, page);
-      append(ranges, { page, count: part.end - page, flags }, part.eager, at);
-      at += part.end - page;
-      page = part.end;
+      const mapping = cursor.at(page);
+      if (!mapping) throw nowhere(root, owner, page);
+      const part = Math.min(end, mapping.page + mapping.count) - page;
+      take({ page, count: part, flags }, !canBeLate(mapping));
+      page += part;
     }
   });
   return { owner, ranges };
@@ -53,34 +61,6 @@ function append(ranges: ManifestRange[], run: PagemapRun, eager: boolean, at: nu
   const isNext = last && last.page + last.count === run.page;
   if (isNext && last.flags === run.flags && last.eager === eager) last.count += run.count;
   else ranges.push({ page: run.page, count: run.count, flags: run.flags, eager, at });
-}
-
-interface Part {
-  end: number;
-  eager: boolean;
-}
-
-/** All of shared memory has to be in the images. */
-const SEGMENT = { sort: (_page: number, end: number): Part => ({ end, eager: true }) };
-
-/** Sorts pages that ascend by the mappings they are in. */
-class Sorter {
-  #at = 0;
-
-  constructor(private readonly mappings: readonly Mapping[]) {}
-
-  /** How far the pages from `page` to `end` are in one mapping, and of which kind; none if in none. */
-  sort(page: number, end: number): Part | undefined {
-    const { mappings } = this;
-    while (this.#at < mappings.length && endOf(mappings[this.#at]!) <= page) this.#at++;
-    const mapping = mappings[this.#at];
-    if (!mapping || mapping.page > page) return undefined;
-    return { end: Math.min(end, endOf(mapping)), eager: !canBeLate(mapping) };
-  }
-}
-
-function endOf({ page, count }: Mapping): number {
-  return page + count;
 }
 
 function nowhere(root: string, owner: Owner, page: number): CkptError {
