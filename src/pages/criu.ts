@@ -12,8 +12,11 @@ import { lacks, rangesOf } from './ranges.js';
 import type { PageRun, PageSource } from './source.js';
 import { loadTls } from './tls.js';
 
-const FORM =
-  'criu:HOST:PORT[?layout=4.1|4.2][&tls][&tls-cacert=FILE][&tls-cert=FILE][&tls-key=FILE]';
+/** What follows `criu:`. */
+export const CRIU_FORM = 'HOST:PORT[?layout=4.1|4.2]';
+
+/** Options of a TLS session, in the place of or after `layout`. */
+const TLS_FORM = 'tls, tls-cacert=FILE, tls-cert=FILE, tls-key=FILE, tls-no-cn-verify';
 
 export class CriuSource implements PageSource {
   #set: Manifest | undefined;
@@ -25,7 +28,8 @@ export class CriuSource implements PageSource {
   ) {}
 
   /** From what follows `criu:`. Throws CkptError E_USAGE. */
-  static parse(name: string, text: string): CriuSource {
+  static parse(text: string): CriuSource {
+    const name = `criu:${text}`;
     const url = URL.canParse(`criu://${text}`) ? new URL(`criu://${text}`) : undefined;
     if (!url?.hostname || !url.port || url.pathname || url.username) throw usage(name);
     return new CriuSource(name, {
@@ -111,5 +115,7 @@ function readOptions(name: string, given: URLSearchParams): Pick<Server, 'layout
 }
 
 function usage(name: string): CkptError {
-  return new CkptError('E_USAGE', `${name}: not of the form ${FORM}`);
+  return new CkptError('E_USAGE', `'${name}' is not of the form criu:${CRIU_FORM}`, {
+    remedy: `further options, each after a &: ${TLS_FORM}`,
+  });
 }

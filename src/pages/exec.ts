@@ -26,10 +26,11 @@ export class ExecSource implements PageSource {
   ) {}
 
   /** From what follows `exec:`: words between spaces, without a shell; `\ ` is a space in a word. Throws E_USAGE. */
-  static parse(name: string, text: string): ExecSource {
+  static parse(text: string): ExecSource {
+    const name = `exec:${text}`;
     const argv = parseCommandString(text);
     if (argv.length > 0) return new ExecSource(name, argv);
-    throw new CkptError('E_USAGE', `${name}: not of the form exec:COMMAND`);
+    throw new CkptError('E_USAGE', `'${name}' is not of the form exec:COMMAND`);
   }
 
   async open(set: Manifest): Promise<void> {

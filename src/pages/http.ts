@@ -22,7 +22,16 @@ export class HttpSource implements PageSource {
   #etag: string | null | undefined;
 
   /** `name` is the URL. */
-  constructor(readonly name: string) {}
+  private constructor(readonly name: string) {}
+
+  /** Throws CkptError E_USAGE where `url` is none, or holds a password, which errors would show. */
+  static parse(url: string): HttpSource {
+    const { username, password } = URL.canParse(url)
+      ? new URL(url)
+      : { username: '?', password: '' };
+    if (!username && !password) return new HttpSource(url);
+    throw new CkptError('E_USAGE', `'${url}' is not of the form http://HOST/PATH`);
+  }
 
   async open(set: Manifest): Promise<void> {
     this.#set = set;
@@ -56,14 +65,13 @@ export class HttpSource implements PageSource {
     if (status >= 500 || PASSING.includes(status)) throw new Error(`the server answers ${status}`);
     if (status === 200) throw this.#refused('the server does not give ranges of it');
     if (status !== 206) throw this.#refused(`the server answers ${status}`);
-    const [, first, last, size] =
-      /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? [];
-    if (Number(first) !== offset || Number(last) !== offset + length - 1) {
-      throw this.#refused(
-        `the server gives bytes ${first}-${last} where it was asked for ${offset}-${offset + length - 1}`,
-      );
+    const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '');
+    if (!range) throw this.#refused('the server does not say which bytes it gives');
+    const [asked, given] = [`${offset}-${offset + length - 1}`, `${range[1]}-${range[2]}`];
+    this.#checkSize(range[3]!);
+    if (given !== asked) {
+      throw this.#refused(`the server gives bytes ${given} where it was asked for ${asked}`);
     }
-    this.#checkSize(size!);
     const etag = headers.get('etag');
     this.#etag ??= etag;
     if (etag !== this.#etag) throw this.#refused('it was replaced while it was being read');

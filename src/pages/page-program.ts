@@ -71,23 +71,19 @@ export class PageProgram {
       if (!size) return; // it ends, or is silent from now on
       const length = size.readUInt32LE();
       if (length > MAX_HEADER) throw new Error(`a header of ${length} bytes`);
-      const waiting = this.#whom(parse(await stream.expect(length)));
-      waiting?.resolve(await stream.expect(waiting.bytes));
+      const { id, bytes, error } = parse(await stream.expect(length));
+      const waiting = this.#waiting.get(id as number);
+      if (!waiting) throw new Error(`nothing was asked under the id ${JSON.stringify(id)}`);
+      if (error !== undefined) {
+        waiting.reject(this.#error(String(error)));
+      } else if (bytes === waiting.bytes) {
+        waiting.resolve(await stream.expect(waiting.bytes));
+      } else {
+        throw new Error(`${JSON.stringify(bytes)} bytes where ${waiting.bytes} were asked for`);
+      }
+      this.#waiting.delete(id as number);
+      clearTimeout(waiting.timer);
     }
-  }
-
-  /** Who gets the bytes that follow a header; undefined where it announces none. */
-  #whom({ id, bytes, error }: Record<string, unknown>): Waiting | undefined {
-    const waiting = this.#waiting.get(id as number);
-    if (!waiting) throw new Error(`nothing was asked under the id ${JSON.stringify(id)}`);
-    if (error === undefined && bytes !== waiting.bytes) {
-      throw new Error(`${JSON.stringify(bytes)} bytes where ${waiting.bytes} were asked for`);
-    }
-    this.#waiting.delete(id as number);
-    clearTimeout(waiting.timer);
-    if (error === undefined) return waiting;
-    waiting.reject(this.#error(String(error)));
-    return undefined;
   }
 
   #fail(why: string): void {

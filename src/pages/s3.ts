@@ -32,10 +32,11 @@ export class S3Source implements PageSource {
   ) {}
 
   /** From what follows `s3:`. Throws CkptError E_USAGE. */
-  static parse(name: string, text: string): S3Source {
+  static parse(text: string): S3Source {
+    const name = `s3:${text}`;
     const [, bucket, key] = /^(?:\/\/)?([^/]+)\/(.+)$/.exec(text) ?? [];
     if (bucket && key) return new S3Source(name, bucket, key);
-    throw new CkptError('E_USAGE', `${name}: not of the form s3:BUCKET/KEY`);
+    throw new CkptError('E_USAGE', `'${name}' is not of the form s3:BUCKET/KEY`);
   }
 
   async open(set: Manifest): Promise<void> {
