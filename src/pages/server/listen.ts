@@ -62,7 +62,8 @@ async function create(
   { tls, onRefused }: ListenOptions,
   onSocket: (socket: Socket) => void,
 ): Promise<Server> {
-  if (!tls) return createServer(onSocket);
+  // Who has said that it has sent all may still wait for an answer.
+  if (!tls) return createServer({ allowHalfOpen: true }, onSocket);
   const { createServer: createTls } = await import('node:tls');
   const options = { ...tls, requestCert: true, handshakeTimeout: HANDSHAKE_MS };
   const server = createTls(options, onSocket);

@@ -22,6 +22,8 @@ import { ParentPages } from './parent-pages.js';
 
 /** So that its numbers and those of pages images that the dump writes itself do not meet. */
 const FIRST_PAGES_ID = 0x10001;
+/** The longest run, 1 TiB: pagemaps have an entry for each GiB of one. */
+const MAX_RUN = 2 ** 28;
 /** Owners that one dump may have: as many as there are pids. */
 const MAX_OWNERS = 2 ** 22;
 
@@ -77,6 +79,7 @@ export class ReceivedSet {
     if (flags & ~(PE_PARENT | PE_LAZY | PE_PRESENT) || flags === 0) {
       throw violation(`${runText(run)} have the flags ${flags}`);
     }
+    if (run.count > MAX_RUN) throw violation(`${runText(run)} are too many at a time`);
     if (run.page < open.end) throw violation(`${runText(run)} come behind later ones`);
     const isHole = (flags & PE_PARENT) !== 0;
     if (isHole && !open.parent?.covers(run))
