@@ -6,6 +6,7 @@
 
 import { connect as connectTcp, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { CkptError } from '../errors.js';
 import { PAGE_SIZE, PE_PRESENT } from '../images/pagemap.js';
 import { COMMAND, decodeIov, encodeIov, IOV_SIZE, type Iov, type Layout } from './iov.js';
 import { ANSWER_SIZE, questions } from './layout.js';
@@ -44,13 +45,15 @@ export class CriuConnection {
     });
   }
 
-  static async open({ host, port, layout, tls }: Server): Promise<CriuConnection> {
+  /** `name` is the source's, for errors. */
+  static async open(name: string, server: Server): Promise<CriuConnection> {
+    const { host, port, layout, tls } = server;
     const socket = connectTcp({ host, port });
     socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error('it does not answer')));
     try {
       await once(socket, 'connect');
       const connection = new CriuConnection(
-        tls ? await secure(socket, host, tls) : socket,
+        tls ? await secure(name, socket, server) : socket,
         layout ?? '4.2',
       );
       if (!layout && !tls) await connection.#findLayout();
@@ -127,15 +130,18 @@ export class CriuConnection {
   }
 }
 
-/** TLS follows connect. */
-async function secure(
-  socket: Socket,
-  host: string,
-  { checksName, ...context }: NonNullable<Server['tls']>,
-): Promise<Socket> {
+/** TLS follows connect. Throws CkptError E_PAGE_SOURCE where the server is not who it should be. */
+async function secure(name: string, socket: Socket, { host, tls }: Server): Promise<Socket> {
   const { connect } = await import('node:tls');
+  const { checksName, ...context } = tls!;
   const anyName = { checkServerIdentity: () => undefined };
   const secured = connect({ socket, host, ...context, ...(!checksName && anyName) });
-  await once(secured, 'secureConnect');
-  return secured;
+  try {
+    await once(secured, 'secureConnect');
+    return secured;
+  } catch (error) {
+    if (!secured.authorizationError) throw error;
+    const message = `${name}: its certificate is refused: ${(error as Error).message}`;
+    throw new CkptError('E_PAGE_SOURCE', message, { object: name });
+  }
 }

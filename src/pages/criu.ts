@@ -88,7 +88,7 @@ export class CriuSource implements PageSource {
   }
 
   #connect(): Promise<CriuConnection> {
-    this.#connection ??= CriuConnection.open(this.server);
+    this.#connection ??= CriuConnection.open(this.name, this.server);
     return this.#connection;
   }
 

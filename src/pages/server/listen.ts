@@ -65,12 +65,25 @@ async function create(
   // Who has said that it has sent all may still wait for an answer.
   if (!tls) return createServer({ allowHalfOpen: true }, onSocket);
   const { createServer: createTls } = await import('node:tls');
-  const options = { ...tls, requestCert: true, handshakeTimeout: HANDSHAKE_MS };
-  const server = createTls(options, onSocket);
-  server.on('tlsClientError', (error, { remoteAddress, remotePort }) => {
-    onRefused(`${remoteAddress}:${remotePort}`, `no TLS session: ${error.message}`);
+  const options = {
+    ...tls,
+    // CRIU takes the session tickets that come after a handshake of TLS 1.3 for a failure.
+    maxVersion: 'TLSv1.2',
+    requestCert: true,
+    rejectUnauthorized: false, // it would say nothing
+    handshakeTimeout: HANDSHAKE_MS,
+  } as const;
+  const refuse = (socket: Socket, why: unknown): void => {
+    const { remoteAddress, remotePort } = socket;
+    const client = remoteAddress ? `${remoteAddress}:${remotePort}` : 'a client that has left';
+    onRefused(client, `no TLS session: ${String(why)}`);
+    socket.destroy();
+  };
+  const server = createTls(options, (socket) => {
+    if (socket.authorized) onSocket(socket);
+    else refuse(socket, socket.authorizationError);
   });
-  return server;
+  return server.on('tlsClientError', ({ message }, socket) => refuse(socket, message));
 }
 
 async function bind(server: Server, { address, port }: ListenOptions) {
