@@ -83,7 +83,7 @@ async function create(
     if (socket.authorized) onSocket(socket);
     else refuse(socket, socket.authorizationError);
   });
-  return server.on('tlsClientError', ({ message }, socket) => refuse(socket, message));
+  return server.on('tlsClientError', ({ message }, socket) => refuse(socket, message.trim()));
 }
 
 async function bind(server: Server, { address, port }: ListenOptions) {
