@@ -44,15 +44,21 @@ export async function matchTasks(
   }
   const tree = new Map(treeOf(root ?? 0).map((pid) => [innerPid(pid), pid]));
   if (root !== undefined && tree.size === 0) throw mismatch(name, `there is no process ${root}`);
-  const top = root === undefined ? undefined : await rootOf(set.dir);
-  return new Map(
-    tasks.map((vpid) => {
-      const pid = pids.get(vpid) ?? tree.get(vpid) ?? (vpid === top ? root : undefined);
-      if (pid !== undefined) return [vpid, pid];
+  // A root that is another task by its own pid is not the set's.
+  const isTask = root !== undefined && tasks.includes(innerPid(root) ?? 0);
+  const top = isTask ? undefined : await rootOf(set.dir);
+  const matched = new Map<number, number>();
+  const taken = new Set<number>();
+  for (const vpid of tasks) {
+    const pid = pids.get(vpid) ?? tree.get(vpid) ?? (vpid === top ? root : undefined);
+    if (pid === undefined || taken.has(pid)) {
       const reason = `which is process ${vpid} of ${set.dir}? Name it as PID=${vpid}`;
       throw mismatch(name, reason);
-    }),
-  );
+    }
+    matched.set(vpid, pid);
+    taken.add(pid);
+  }
+  return matched;
 }
 
 function tasksOf({ owners }: Manifest): number[] {

@@ -62,8 +62,11 @@ export function innerPid(pid: number): number | undefined {
   return numbers && Number(numbers.at(-1));
 }
 
-/** Where the kernel holds a task of a frozen control group, of the second version and the first. */
-const FREEZERS = ['do_freezer_trap', '__refrigerator'];
+/**
+ * Where the kernel holds a task of a frozen control group: of the second version (either, for the
+ * compiler may put the one into the other), and of the first.
+ */
+const FREEZERS = ['do_freezer_trap', 'get_signal', '__refrigerator'];
 
 /** Whether a thread cannot run: stopped, held by a tracer or the freezer, or dead. */
 export function isHeld(pid: number, tid: number): boolean {

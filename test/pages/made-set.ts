@@ -58,6 +58,14 @@ export class MadeSet {
     return this;
   }
 
+  /** The tree: pids, each with its parent's. */
+  tree(tasks: [pid: number, ppid: number][]): this {
+    const image = new ImageWriter('PSTREE', join(this.dir, fileName('PSTREE')));
+    for (const [pid, ppid] of tasks) image.add({ pid, ppid, pgid: pid, sid: pid, threads: [pid] });
+    image.close();
+    return this;
+  }
+
   /** A pages image: each page is full of one byte. */
   pages(id: number, bytes: readonly number[]): this {
     const image = new ImageWriter('PAGES', join(this.dir, fileName('PAGES', id)));
