@@ -6,3 +6,20 @@ export type { DumpOptions, Progress } from './dump/options.js';
 export type { DumpResult, PageCount, ProcessResult } from './dump/result.js';
 export type { Run } from './dump/run.js';
 export { CkptError, type ErrorCode, type ErrorDetails } from './errors.js';
+export { CriuSource } from './pages/criu.js';
+export { ExecSource } from './pages/exec.js';
+export { HttpSource } from './pages/http.js';
+export type { Layout } from './pages/iov.js';
+export type { Manifest, ManifestOwner, ManifestRange } from './pages/manifest.js';
+export { reliable, retry, type Policy } from './pages/retry.js';
+export { S3Source } from './pages/s3.js';
+export type { Listener } from './pages/server/listen.js';
+export {
+  servePages,
+  takePages,
+  type PageServer,
+  type PageServerOptions,
+  type Received,
+} from './pages/server/server.js';
+export type { Located, PageRun, PageSource, Place } from './pages/source.js';
+export { loadTls, type TlsContext, type TlsFiles } from './pages/tls.js';

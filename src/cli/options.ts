@@ -154,7 +154,7 @@ export const FILL_OPTIONS: Record<string, Option> = {
   from: {
     value: 'SOURCE',
     group: 'Pages',
-    help: 'who has the pages: images:DIR, process:PID[,PID=VPID...], file:PATH',
+    help: 'who has the pages: images:DIR, process:PID[,PID=VPID...], file:PATH, criu:HOST:PORT, http(s)://..., s3:BUCKET/KEY, exec:COMMAND',
   },
   only: { value: 'eager', group: 'Pages', help: 'only pages that no restore can take late' },
   store: {

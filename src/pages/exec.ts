@@ -1,6 +1,5 @@
 /** `exec:COMMAND`: pages from a program of the user's own, which tells where they come from. */
 
-import { parseCommandString } from 'execa';
 import { CkptError } from '../errors.js';
 import { PAGE_SIZE } from '../images/pagemap.js';
 import { Gate } from './gate.js';
@@ -28,7 +27,8 @@ export class ExecSource implements PageSource {
   /** From what follows `exec:`: words between spaces, without a shell; `\ ` is a space in a word. Throws E_USAGE. */
   static parse(text: string): ExecSource {
     const name = `exec:${text}`;
-    const argv = parseCommandString(text);
+    const words = text.match(/(?:\\ |[^ ])+/g) ?? [];
+    const argv = words.map((word) => word.replaceAll('\\ ', ' '));
     if (argv.length > 0) return new ExecSource(name, argv);
     throw new CkptError('E_USAGE', `'${name}' is not of the form exec:COMMAND`);
   }

@@ -9,12 +9,20 @@ export interface Ended {
   stderr: string;
 }
 
-/** Runs `use` with the address that the server prints; ends the server by SIGTERM, if it does not end itself. */
+interface Options {
+  env?: Record<string, string>;
+  /** It ends by itself, when it has what it wants. */
+  waits?: boolean;
+}
+
+/** Runs `use` with the address that the server prints; then a SIGTERM ends the server. */
 export async function withPageServer(
   args: string[],
   use: (address: string) => Promise<void>,
+  { env = {}, waits = false }: Options = {},
 ): Promise<Ended> {
   const child = execa(process.execPath, [ckptMain, 'page-server', ...args], {
+    env,
     reject: false,
     stdin: 'ignore',
     timeout: 60_000,
@@ -29,8 +37,10 @@ export async function withPageServer(
       return /listening on (\S+)$/m.exec(output)?.[1];
     });
     await use(address);
-  } finally {
-    child.kill('SIGTERM');
+    if (!waits) child.kill('SIGTERM');
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
   }
   const { exitCode, stdout, stderr } = await child;
   return { code: exitCode ?? -1, stdout, stderr };
