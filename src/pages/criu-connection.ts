@@ -45,10 +45,10 @@ export class CriuConnection {
     });
   }
 
-  /** `name` is the source's, for errors. */
-  static async open(name: string, server: Server): Promise<CriuConnection> {
+  /** `name` is the source's, for errors; `signal` ends the connection, whatever it is at. */
+  static async open(name: string, server: Server, signal: AbortSignal): Promise<CriuConnection> {
     const { host, port, layout, tls } = server;
-    const socket = connectTcp({ host, port });
+    const socket = connectTcp({ host, port, signal });
     socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error('it does not answer')));
     try {
       await once(socket, 'connect');
@@ -83,12 +83,7 @@ export class CriuConnection {
     const close: Iov = { command: COMMAND.CLOSE, flags: 0, count: 0n, vaddr: 0n, dst: 0n };
     this.socket.write(encodeIov(this.layout, close));
     await this.#inOrder(() => this.#stream.expect(ANSWER_SIZE)).catch(() => {});
-    this.socket.end();
     this.socket.destroySoon();
-  }
-
-  destroy(): void {
-    this.socket.destroy();
   }
 
   /** As layout.ts tells. */

@@ -3,6 +3,7 @@
  * late, and nothing else: it closes the connection on whoever asks for other pages, so nobody does.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CkptError } from '../errors.js';
 import { PAGE_SIZE, PE_LAZY } from '../images/pagemap.js';
 import { CriuConnection, MAX_ASKED, type Server } from './criu-connection.js';
@@ -18,7 +19,11 @@ export const CRIU_FORM = 'HOST:PORT[?layout=4.1|4.2]';
 /** Options of a TLS session, in the place of or after `layout`. */
 const TLS_FORM = 'tls, tls-cacert=FILE, tls-cert=FILE, tls-key=FILE, tls-no-cn-verify';
 
+/** How long a server may take to confirm the end. */
+const FAREWELL_MS = 2_000;
+
 export class CriuSource implements PageSource {
+  readonly #end = new AbortController();
   #set: Manifest | undefined;
   #connection: Promise<CriuConnection> | undefined;
 
@@ -60,10 +65,12 @@ export class CriuSource implements PageSource {
     return bytes;
   }
 
+  /** The server is told, and may take a moment to say that it has heard. */
   async close(): Promise<void> {
-    const connection = await this.#connection?.catch(() => undefined);
+    const told = this.#connection?.then((connection) => connection.close()).catch(() => {});
     this.#connection = undefined;
-    await connection?.close();
+    await Promise.race([told, sleep(FAREWELL_MS, undefined, { ref: false })]);
+    this.#end.abort();
   }
 
   /** A reply may hold less than was asked for: where a mapping ends, for instance. */
@@ -88,7 +95,7 @@ export class CriuSource implements PageSource {
   }
 
   #connect(): Promise<CriuConnection> {
-    this.#connection ??= CriuConnection.open(this.name, this.server);
+    this.#connection ??= CriuConnection.open(this.name, this.server, this.#end.signal);
     return this.#connection;
   }
 

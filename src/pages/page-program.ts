@@ -4,6 +4,7 @@
  * for it, and all that ask it later, are told which of them it was.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CkptError } from '../errors.js';
 import { startHelper, type Peer } from '../helper/start.js';
 import { writeFrame } from '../helper/transport.js';
@@ -59,10 +60,15 @@ export class PageProgram {
 
   /** Its stdin ends, and it gets a moment to end too. */
   async end(): Promise<void> {
-    const timer = setTimeout(() => this.#peer.kill(), FAREWELL_MS);
     this.#peer.stdin.end();
-    await this.#peer.exited;
-    clearTimeout(timer);
+    await this.#gone();
+    this.#peer.kill();
+    await this.#gone();
+  }
+
+  /** Not without end: what it has started itself may hold its stderr open. */
+  #gone(): Promise<unknown> {
+    return Promise.race([this.#peer.exited, sleep(FAREWELL_MS, undefined, { ref: false })]);
   }
 
   async #listen(stream: ByteStream): Promise<void> {

@@ -1,10 +1,13 @@
 // Pages from stock criu's page servers, of both generations.
+import { once } from 'node:events';
 import { cp, mkdir } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PE_LAZY } from '../../src/images/pagemap.js';
 import { CriuSource } from '../../src/pages/criu.js';
+import { encodeIov } from '../../src/pages/iov.js';
 import { fill } from '../../src/pages/fill/fill.js';
 import { ImagesSource } from '../../src/pages/images.js';
 import type { PageRun } from '../../src/pages/source.js';
@@ -18,6 +21,7 @@ import { Target } from '../support/target.js';
 import { withTemp } from '../support/temp.js';
 import { until } from '../support/until.js';
 import { freePort, listens, startCriu, VERSIONS, withCriuServer, withLargePipes } from './criu.js';
+import * as store from './store.js';
 import { HASTY, mustFail } from './store.js';
 
 type Version = (typeof VERSIONS)[number];
@@ -132,6 +136,57 @@ for (const version of VERSIONS) {
       }
     });
   test(live, () => orSkip(live, fills));
+}
+
+/** Servers that are none: what each does with a client, and what becomes of that. */
+const strangers: Record<string, { serve: (socket: Socket) => void; spec: string; why: RegExp }> = {
+  'says nothing': { serve: () => {}, spec: '', why: /no answer in 0.3 s$/ },
+  'says nothing to a GET': { serve: () => {}, spec: '?layout=4.2', why: /no answer in 0.3 s$/ },
+  'hangs up': { serve: (socket) => socket.end(), spec: '', why: /the connection was closed/ },
+  'speaks of something else': {
+    serve: (socket) => socket.write('220 mail.example.org ESMTP, and at your service'),
+    spec: '?layout=4.2',
+    why: /what it sends is no reply to what was asked/,
+  },
+  'answers in the other layout': {
+    serve: (socket) =>
+      socket.on('data', () => {
+        const reply = { command: 6, flags: 4, count: 1n, vaddr: 0x400000n, dst: 100n };
+        socket.write(encodeIov('4.1', reply));
+        socket.write(Buffer.alloc(4096));
+      }),
+    spec: '?layout=4.2',
+    why: /another layout/,
+  },
+  'ends in a page': {
+    serve: (socket) =>
+      socket.on('data', () => {
+        const reply = { command: 6, flags: 4, count: 1n, vaddr: 0x400000n, dst: 100n };
+        socket.write(encodeIov('4.2', reply));
+        socket.end(Buffer.alloc(4095));
+      }),
+    spec: '?layout=4.2',
+    why: /ended after 4095 of 4096 bytes/,
+  },
+};
+
+for (const [name, { serve, spec, why }] of Object.entries(strangers)) {
+  test(`a server that ${name}: an error after a few tries`, async () => {
+    const server = createServer((socket) => serve(socket.on('error', () => {})));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const source = reliable(CriuSource.parse(`127.0.0.1:${port}${spec}`), HASTY);
+    const read = async (): Promise<unknown> => {
+      await source.open!(store.set);
+      return source.read(store.RUNS[0]!.run);
+    };
+    await mustFail(read(), 'E_PAGE_SOURCE', /^criu:127.0.0.1:\d+.*: gave up after 3 tries: /);
+    const error = await mustFail(read(), 'E_PAGE_SOURCE', why);
+    assert.instance(error.cause, Error);
+    await source.close!();
+    server.close();
+  });
 }
 
 test('nobody listens: an error after a few tries', async () => {

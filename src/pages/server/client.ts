@@ -22,13 +22,14 @@ export class Client {
   constructor(
     private readonly socket: Socket,
     private layout: Layout | undefined,
+    private readonly silenceMs = SILENCE_MS,
   ) {
     this.name = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#stream = new ByteStream(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
     socket.on('timeout', () => {
-      socket.destroy(new Error(`it stopped in the middle for ${SILENCE_MS / 1000} s`));
+      socket.destroy(new Error(`it stopped in the middle for ${silenceMs / 1000} s`));
     });
   }
 
@@ -68,16 +69,18 @@ export class Client {
 
   /** Resolves when it is written: in TLS, CRIU finds what follows only if it is a record of its own. */
   send(bytes: Uint8Array): Promise<void> {
+    const { socket } = this;
     return this.#inTime(
       () =>
         new Promise((resolve, reject) => {
-          this.socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+          // A socket that was destroyed for a reason tells each write only that it was.
+          socket.write(bytes, (error) => (error ? reject(socket.errored ?? error) : resolve()));
         }),
     );
   }
 
   async #inTime<T>(action: () => Promise<T>): Promise<T> {
-    this.socket.setTimeout(SILENCE_MS);
+    this.socket.setTimeout(this.silenceMs);
     try {
       return await action();
     } finally {

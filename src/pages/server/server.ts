@@ -26,6 +26,8 @@ export interface PageServerOptions {
   /** Of all clients; without it each client's first struct tells. */
   layout?: Layout | undefined;
   tls?: TlsContext | undefined;
+  /** How long a client may stop in the middle of a struct or of page data. Default: 30 s. */
+  silenceMs?: number;
   /** Called with each line about a client. */
   onLog?: (line: string) => void;
 }
@@ -46,12 +48,12 @@ export function servePages(
   source: PageSource,
   options: PageServerOptions = {},
 ): Promise<Listener> {
-  const { layout, onLog = () => {} } = options;
+  const { layout, silenceMs, onLog = () => {} } = options;
   return listen({
     ...common(options),
     maxClients: MAX_CLIENTS,
     async onClient(socket) {
-      const client = new Client(socket, layout);
+      const client = new Client(socket, layout, silenceMs);
       try {
         const pages = await givePages(client, set, source);
         onLog(`${client.name} has left with ${pages} pages`);
@@ -73,7 +75,11 @@ export async function takePages(dir: string, options: PageServerOptions = {}): P
     ...common(options),
     maxClients: 1,
     async onClient(socket) {
-      const result = await receive(new Client(socket, options.layout), dir, options);
+      const result = await receive(
+        new Client(socket, options.layout, options.silenceMs),
+        dir,
+        options,
+      );
       if (result) end(result);
     },
   });
