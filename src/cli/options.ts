@@ -57,6 +57,11 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     help: 'list pages without writing them: all of them, or those that a lazy restore can take late',
   },
 
+  'page-store': {
+    value: 'PATH',
+    group: 'Memory',
+    help: 'with --skip-pages: write all pages into a flat store, a new file or a block device',
+  },
   'prev-images-dir': { value: 'DIR', group: 'Memory', help: 'a parent set; refused for now' },
 
   'shell-job': {
@@ -154,7 +159,7 @@ export const FILL_OPTIONS: Record<string, Option> = {
   from: {
     value: 'SOURCE',
     group: 'Pages',
-    help: 'who has the pages: images:DIR, process:PID[,PID=VPID...], file:PATH',
+    help: 'who has the pages: images:DIR, process:PID[,PID=VPID...], file:PATH, criu:HOST:PORT, http(s)://..., s3:BUCKET/KEY, exec:COMMAND',
   },
   only: { value: 'eager', group: 'Pages', help: 'only pages that no restore can take late' },
   store: {
