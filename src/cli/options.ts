@@ -57,6 +57,11 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     help: 'list pages without writing them: all of them, or those that a lazy restore can take late',
   },
 
+  'page-store': {
+    value: 'PATH',
+    group: 'Memory',
+    help: 'with --skip-pages: write all pages into a flat store, a new file or a block device',
+  },
   'prev-images-dir': { value: 'DIR', group: 'Memory', help: 'a parent set; refused for now' },
 
   'shell-job': {

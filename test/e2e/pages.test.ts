@@ -1,14 +1,16 @@
 // Sets without pages, filled from every kind of source, and brought back to life by stock criu.
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { DumpResult } from '../../src/dump/result.js';
 import type { FillResult } from '../../src/pages/fill/options.js';
 import { ckpt } from '../cli/ckpt.js';
 import { compare } from '../support/compare.js';
 import { mustDump } from '../support/dump.js';
 import { descendants } from '../support/proc.js';
+import { PAGE } from '../support/pages.js';
 import { restore } from '../support/restore.js';
 import { orSkip } from '../support/skip.js';
 import { Target } from '../support/target.js';
@@ -24,18 +26,26 @@ interface Scene {
 }
 
 /** Dumps it as it stands, into a folder of that name. */
-function dump({ dir, original }: Scene, name: string, ...args: string[]): Promise<unknown> {
-  return mustDump('ckpt', original.pid, join(dir, name), { args: ['-s', ...args] });
+async function dump({ dir, original }: Scene, name: string, ...args: string[]) {
+  const options = { args: ['-s', '--json', ...args] };
+  const { stdout } = await mustDump('ckpt', original.pid, join(dir, name), options);
+  return JSON.parse(stdout) as DumpResult;
 }
 
-/** Runs `use` with a fixture that was dumped without its pages, into `skip`, and left stopped. */
-async function withScene(fixture: string, use: (scene: Scene) => Promise<void>): Promise<void> {
+/**
+ * Runs `use` with a fixture that was dumped without its pages, into `skip`, and left stopped. Dumps
+ * that follow are of a stopped process, which a restore brings back stopped.
+ */
+async function withScene(
+  fixture: string,
+  use: (scene: Scene, first: DumpResult) => Promise<void>,
+  args = (_dir: string): string[] => ['--skip-pages'],
+): Promise<void> {
   await withTemp(async (dir) => {
     const original = await Target.start(fixture, join(dir, 'state'));
     try {
       const scene = { dir, original, beats: await original.ask() };
-      await dump(scene, 'skip', '--skip-pages');
-      await use(scene);
+      await use(scene, await dump(scene, 'skip', ...args(dir)));
     } finally {
       await original.end();
     }
@@ -140,6 +150,62 @@ test('only what cannot come late: as a dump that skips what can', () =>
       assert.equal(more, { listed: pages.listed, filled: pages.late, kept: pages.filled, late: 0 });
       isTidy(out);
       await prove(scene, out);
+    }),
+  ));
+
+async function checkStored(mode: 'all' | 'lazy', scene: Scene, { pages }: DumpResult) {
+  const { dir } = scene;
+  const [stored, store] = [join(dir, 'skip'), join(dir, 'store')];
+  isTidy(stored);
+  assert.is(statSync(store).mode & 0o777, 0o600);
+  const classes = [pages.lazy, pages.other, pages.shared];
+  const sum = (key: 'listed' | 'written') => classes.reduce((n, count) => n + count[key], 0);
+  assert.is(statSync(store).size, sum('listed') * PAGE);
+  assert.is(pages.lazy.written, 0);
+  assert.is(sum('written'), mode === 'all' ? 0 : pages.other.listed + pages.shared.listed);
+  await dump(scene, 'plain', `--skip-pages=${mode}`);
+  const { lists, pages: different } = await compare(join(dir, 'plain'), stored);
+  assert.equal([lists, different], [[], []]);
+  const filled = await must('fill', '-D', stored, '--from', `file:${store}`);
+  assert.is(filled.pages.kept, sum('written'));
+  await prove(scene, stored);
+}
+
+for (const mode of ['all', 'lazy'] as const) {
+  const name = `a dump of --skip-pages=${mode} whose pages go to a store`;
+  const args = (dir: string) => [`--skip-pages=${mode}`, '--page-store', join(dir, 'store')];
+  const check = (scene: Scene, first: DumpResult) => checkStored(mode, scene, first);
+  test(name, () => orSkip(name, () => withScene('sharedmem', check, args)));
+}
+
+test('a store that is there is not overwritten, and one of a dump that fails goes', () =>
+  orSkip('a store in the way', () =>
+    withTemp(async (dir) => {
+      const target = await Target.start('anonymous', join(dir, 'state'));
+      try {
+        const [images, store] = [join(dir, 'images'), join(dir, 'store')];
+        await execa('mkdir', [images]);
+        const args = ['dump', '-t', `${target.pid}`, '-D', images, '--page-store', store];
+        const { code, stderr } = await ckpt(args);
+        assert.is(code, 2);
+        assert.match(stderr, '--page-store without --skip-pages');
+        const script = await ckpt([...args, '--skip-pages', '--action-script', '/bin/false']);
+        assert.is(script.code, 1);
+        const late = join(dir, 'late');
+        writeFileSync(late, '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ]\n', {
+          mode: 0o700,
+        });
+        assert.is((await ckpt([...args, '--skip-pages', '--action-script', late])).code, 1);
+        assert.equal(readdirSync(images), []);
+        assert.equal(readdirSync(dir).sort(), ['images', 'late', 'state']);
+        writeFileSync(store, 'precious');
+        const there = await ckpt([...args, '--skip-pages']);
+        assert.match(there.stderr, /store is there already/);
+        assert.is(readFileSync(store, 'utf8'), 'precious');
+        await target.ask();
+      } finally {
+        await target.end();
+      }
     }),
   ));
 

@@ -28,7 +28,9 @@ async function findPython(): Promise<string> {
   const made = await execa('python3', ['-m', 'venv', venv], options);
   const installed = made.failed ? made : await execa(own, pip, options);
   if (installed.failed || !(await works(own))) {
-    throw new Skip(`no S3 server can be had (${MOTO.join(', ')}): ${installed.shortMessage ?? 'pip failed'}`);
+    throw new Skip(
+      `no S3 server can be had (${MOTO.join(', ')}): ${installed.shortMessage ?? 'pip failed'}`,
+    );
   }
   return own;
 }

@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CkptError } from '../../src/errors.js';
 import { FileSource } from '../../src/pages/file.js';
+import { fill } from '../../src/pages/fill/fill.js';
 import { ImagesSource } from '../../src/pages/images.js';
 import { parseSource } from '../../src/pages/open.js';
 import { readManifest } from '../../src/pages/read-manifest.js';
@@ -181,24 +182,33 @@ test('file: a store is read as the manifest lays it out, and has to be large eno
     assert.match(await opening('/dev/zero'), /^E_PAGE_SOURCE file:\/dev\/zero: /);
   }));
 
-test('file: a block device serves as well', () =>
+test('file: a block device serves as well, and takes a store', () =>
   orSkip('a block device', () =>
     withTemp(async (dir) => {
       wanted(join(dir, 'wanted'));
-      const path = join(dir, 'disk');
-      writeFileSync(path, Buffer.alloc(16 * PAGE, 'x'));
-      const device = loop(path);
+      serving(join(dir, 'set'), [[10, 8]], [1, 2, 3, 4, 5, 6, 7, 8]);
+      const device = loop(join(dir, 'disk'), 16);
+      const small = loop(join(dir, 'small'), 4);
       try {
+        const options = { imagesDir: join(dir, 'wanted'), from: `images:${join(dir, 'set')}` };
+        new MadeSet(join(dir, 'wanted')).pages(0, [0x55, 0x66]); // of its segment, which it holds
+        await fill({ ...options, store: device });
         const source = await opened(new FileSource(device), join(dir, 'wanted'));
-        assert.equal(await bytesOf(source, 16, 2), [0x78, 0x78]);
+        assert.equal(await bytesOf(source, 15, 3), [6, 7, 8]);
+        assert.equal(await bytesOf(source, 2, 2, { shmem: 5n }), [0x55, 0x66]);
         await source.close();
+        assert.match(
+          await failure(() => fill({ ...options, store: small })),
+          /^E_NO_SPACE .* need/,
+        );
       } finally {
-        execFileSync('losetup', ['-d', device]);
+        for (const one of [device, small]) execFileSync('losetup', ['-d', one]);
       }
     }),
   ));
 
-function loop(path: string): string {
+function loop(path: string, pages: number): string {
+  writeFileSync(path, Buffer.alloc(pages * PAGE));
   try {
     return execFileSync('losetup', ['--show', '-f', path], { encoding: 'utf8' }).trim();
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Pages from their sources, in the order asked for, with a few requests under way at a time. */
 
 import { CkptError } from '../../errors.js';
+import type { ManifestOwner, ManifestRange } from '../manifest.js';
 import { runText } from '../owner.js';
 import type { PageRun, PageSource } from '../source.js';
 
@@ -14,8 +15,19 @@ export interface Piece {
   run: PageRun;
 }
 
+/** Where the pages of a range come from; undefined: they are only listed, as pages to come late. */
+export type Plan = (range: ManifestRange) => PageSource | undefined;
+
+/** What has to be read of an owner, in order. */
+export function* piecesOf({ owner, ranges }: ManifestOwner, plan: Plan): Generator<Piece> {
+  for (const range of ranges) {
+    const source = plan(range);
+    if (source) yield* cutRun(source, { owner, page: range.page, count: range.count });
+  }
+}
+
 /** Cuts a run into what is asked for at once. */
-export function* cutRun(source: PageSource, { owner, page, count }: PageRun): Generator<Piece> {
+function* cutRun(source: PageSource, { owner, page, count }: PageRun): Generator<Piece> {
   for (let done = 0; done < count; done += MAX_RUN) {
     const run = { owner, page: page + done, count: Math.min(MAX_RUN, count - done) };
     yield { source, run };

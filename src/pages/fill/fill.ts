@@ -18,12 +18,12 @@ import { parseSource } from '../open.js';
 import { readManifest } from '../read-manifest.js';
 import { reliable } from '../retry.js';
 import type { PageSource } from '../source.js';
-import { readPieces } from './copy.js';
+import type { Plan } from './copy.js';
 import { checkOptions, type FillOptions, type FillResult } from './options.js';
 import { copyRest } from './rest.js';
 import { freeIds, replace } from './replace.js';
-import { piecesOf, type Plan, rewrite } from './rewrite.js';
-import { Store } from './store.js';
+import { rewrite } from './rewrite.js';
+import { Store, writeStore } from './store.js';
 
 interface Work {
   options: FillOptions;
@@ -101,14 +101,9 @@ function count({ owners, pages: listed }: Manifest, { only }: FillOptions): Fill
 }
 
 async function fillStore({ options, set, plan, tell }: Work, path: string) {
-  const store = new Store(path, set);
+  const store = new Store(path);
   try {
-    for (const listed of set.owners) {
-      for await (const bytes of readPieces(piecesOf(listed, plan), options.signal)) {
-        store.write(bytes);
-        tell(bytes.length / PAGE_SIZE);
-      }
-    }
+    await writeStore({ store, set, plan, tell, signal: options.signal });
     store.finish();
   } finally {
     store.close();

@@ -4,13 +4,9 @@ import { join } from 'node:path';
 import { fileName } from '../../images/names.js';
 import { PAGE_SIZE, PagemapWriter, PE_LAZY, PE_PRESENT } from '../../images/pagemap.js';
 import { ImageWriter } from '../../images/write.js';
-import type { Manifest, ManifestOwner, ManifestRange } from '../manifest.js';
+import type { Manifest, ManifestOwner } from '../manifest.js';
 import { pagemapName } from '../owner.js';
-import type { PageSource } from '../source.js';
-import { cutRun, readPieces } from './copy.js';
-
-/** Where the pages of a range come from; undefined: they are only listed, as pages to come late. */
-export type Plan = (range: ManifestRange) => PageSource | undefined;
+import { piecesOf, type Plan, readPieces } from './copy.js';
 
 export interface Rewriting {
   set: Manifest;
@@ -65,14 +61,6 @@ async function writePages(rewriting: Rewriting, listed: ManifestOwner, id: numbe
     image.close();
   } finally {
     image.abandon();
-  }
-}
-
-/** What has to be read of an owner, in order. */
-export function* piecesOf({ owner, ranges }: ManifestOwner, plan: Plan) {
-  for (const range of ranges) {
-    const source = plan(range);
-    if (source) yield* cutRun(source, { owner, page: range.page, count: range.count });
   }
 }
 

@@ -16,6 +16,7 @@ import { attempt } from '../../images/file.js';
 import { PAGE_SIZE } from '../../images/pagemap.js';
 import { storeSize } from '../file.js';
 import type { Manifest } from '../manifest.js';
+import { piecesOf, type Plan, readPieces } from './copy.js';
 
 const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 /** Fails where the device is mounted. */
@@ -27,10 +28,10 @@ export class Store {
   readonly #fd: number;
   #written = 0;
 
-  /** Begins a store for the pages of `set`. Throws CkptError E_WRITE or E_NO_SPACE. */
-  constructor(path: string, set: Manifest) {
+  /** Begins a store. Throws CkptError E_WRITE or E_NO_SPACE. */
+  constructor(path: string) {
     this.path = resolve(path);
-    if (checkPlace(this.path, set)) {
+    if (isDevice(this.path)) {
       this.#fd = attempt('write', this.path, () => openSync(this.path, DEVICE));
       return;
     }
@@ -39,6 +40,16 @@ export class Store {
     this.#fd = attempt('make', draft, () => openSync(draft, NEW, 0o600));
   }
 
+  /** Makes sure that a device has room for the pages of a set. Throws CkptError E_NO_SPACE. */
+  expect({ dir, pages }: Manifest): void {
+    if (this.#draft) return;
+    const [size, needed] = [storeSize(this.path, this.path), pages * PAGE_SIZE];
+    if (size >= needed) return;
+    const message = `${this.path} has ${size} bytes, the pages of ${dir} need ${needed}`;
+    throw new CkptError('E_NO_SPACE', message, { path: this.path });
+  }
+
+  /** Appends bytes. Throws CkptError E_WRITE or E_NO_SPACE. */
   write(bytes: Uint8Array): void {
     attempt('write', this.path, () => {
       for (let done = 0; done < bytes.length;) {
@@ -49,12 +60,17 @@ export class Store {
     this.#written += bytes.length;
   }
 
-  /** All is there: from now on the store has its name. */
+  /** All is there: from now on the store has its name. Throws CkptError E_WRITE or E_NO_SPACE. */
   finish(): void {
     attempt('write', this.path, () => {
       fsyncSync(this.#fd);
       if (this.#draft) renameSync(this.#draft, this.path);
     });
+  }
+
+  /** Takes a finished store back; what a device held is lost. */
+  retract(): void {
+    if (this.#draft) rmSync(this.path, { force: true });
   }
 
   /** Closes it; what was not finished is removed. */
@@ -64,16 +80,31 @@ export class Store {
   }
 }
 
-/** Whether it is a device, which has to be large enough; a file must not be there yet. */
-function checkPlace(path: string, { dir, pages }: Manifest): boolean {
+/** Writes the pages of a set into a store, in the order of its manifest. */
+export async function writeStore(work: {
+  store: Store;
+  set: Manifest;
+  /** Has a source for every range. */
+  plan: Plan;
+  /** Hears of each batch of pages. */
+  tell?: (pages: number) => void;
+  signal?: AbortSignal | undefined;
+}): Promise<void> {
+  const { store, set, plan, tell, signal } = work;
+  store.expect(set);
+  for (const listed of set.owners) {
+    for await (const bytes of readPieces(piecesOf(listed, plan), signal)) {
+      store.write(bytes);
+      tell?.(bytes.length / PAGE_SIZE);
+    }
+  }
+}
+
+/** Whether it is a device; a file must not be there yet. */
+function isDevice(path: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return false;
-  if (!stat.isBlockDevice()) {
-    const message = `${path} is there already: a page store is a new file or a block device`;
-    throw new CkptError('E_WRITE', message, { path });
-  }
-  const [size, needed] = [storeSize(path, path), pages * PAGE_SIZE];
-  if (size >= needed) return true;
-  const message = `${path} has ${size} bytes, the pages of ${dir} need ${needed}`;
-  throw new CkptError('E_NO_SPACE', message, { path });
+  if (stat.isBlockDevice()) return true;
+  const message = `${path} is there already: a page store is a new file or a block device`;
+  throw new CkptError('E_WRITE', message, { path });
 }
