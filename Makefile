@@ -57,7 +57,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.* ## /  \1\t/p' Makefile | expand -t 10
 
 needs:
-	@scripts/needs.sh cc python3 redis-check-rdb sqlite3 ps ip unshare strace
+	@scripts/needs.sh cc python3 redis-check-rdb sqlite3 ps ip unshare strace openssl
 
 fixtures: $(fixtures) dist/fixtures/redis-server
 

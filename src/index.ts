@@ -6,3 +6,28 @@ export type { DumpOptions, Progress } from './dump/options.js';
 export type { DumpResult, PageCount, ProcessResult } from './dump/result.js';
 export type { Run } from './dump/run.js';
 export { CkptError, type ErrorCode, type ErrorDetails } from './errors.js';
+export type { Owner } from './images/pagemap.js';
+export { CriuSource } from './pages/criu.js';
+export { ExecSource } from './pages/exec.js';
+export { FileSource } from './pages/file.js';
+export { fill } from './pages/fill/fill.js';
+export type { FillOptions, FillResult } from './pages/fill/options.js';
+export { HttpSource } from './pages/http.js';
+export { ImagesSource } from './pages/images.js';
+export type { Layout } from './pages/iov.js';
+export type { Manifest, ManifestOwner, ManifestRange } from './pages/manifest.js';
+export { parseSource } from './pages/open.js';
+export { ProcessSource } from './pages/process.js';
+export { readManifest } from './pages/read-manifest.js';
+export { reliable, retry, type Policy } from './pages/retry.js';
+export { S3Source } from './pages/s3.js';
+export type { Listener } from './pages/server/listen.js';
+export {
+  servePages,
+  takePages,
+  type PageServer,
+  type PageServerOptions,
+  type Received,
+} from './pages/server/server.js';
+export type { Located, PageRun, PageSource, Place } from './pages/source.js';
+export { loadTls, type TlsContext, type TlsFiles } from './pages/tls.js';

@@ -14,7 +14,8 @@ export interface ForeignOption {
 
 const LATER = 'ckpt does not honour it yet';
 const RESTORE = 'it belongs to a restore, which stock criu does';
-const SERVER = 'it belongs to the page server and lazy pages, which ckpt does not have yet';
+const SERVER =
+  '`ckpt dump` itself neither sends pages nor serves them yet; `ckpt page-server` does';
 const CHECK = 'it selects features of criu; `ckpt check` always tries all that ckpt needs';
 const NAMESPACES = 'ckpt does not dump namespaces yet';
 

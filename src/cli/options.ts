@@ -12,7 +12,15 @@ export interface Option {
   type?: 'number' | 'size' | 'list' | 'level';
   /** The value may be left out, and stands for this then. */
   implied?: string;
-  group: 'What to dump' | 'Memory' | 'What may be in the tree' | 'Control' | 'Output';
+  group:
+    | 'What to dump'
+    | 'Memory'
+    | 'What may be in the tree'
+    | 'Control'
+    | 'Images'
+    | 'Pages'
+    | 'Network'
+    | 'Output';
   help: string;
 }
 
@@ -49,6 +57,11 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     help: 'list pages without writing them: all of them, or those that a lazy restore can take late',
   },
 
+  'page-store': {
+    value: 'PATH',
+    group: 'Memory',
+    help: 'with --skip-pages: write all pages into a flat store, a new file or a block device',
+  },
   'prev-images-dir': { value: 'DIR', group: 'Memory', help: 'a parent set; refused for now' },
 
   'shell-job': {
@@ -120,5 +133,85 @@ export const DUMP_OPTIONS: Record<string, Option> = {
 
 /** By long name, of `ckpt check`. */
 export const CHECK_OPTIONS: Record<string, Option> = {
+  json: DUMP_OPTIONS.json!,
+};
+
+/** By long name, of `ckpt pages`. */
+export const PAGES_OPTIONS: Record<string, Option> = {
+  'images-dir': { short: 'D', value: 'DIR', group: 'Images', help: 'folder of the image set' },
+  json: DUMP_OPTIONS.json!,
+};
+
+/** By long name, of `ckpt fill`. */
+export const FILL_OPTIONS: Record<string, Option> = {
+  'images-dir': {
+    short: 'D',
+    value: 'DIR',
+    group: 'Images',
+    help: 'folder of a set that lists pages without holding them',
+  },
+  out: {
+    short: 'o',
+    value: 'DIR',
+    group: 'Images',
+    help: 'folder for the filled set; it must exist (default: fill in place)',
+  },
+  from: {
+    value: 'SOURCE',
+    group: 'Pages',
+    help: 'who has the pages: images:DIR, process:PID[,PID=VPID...], file:PATH, criu:HOST:PORT, http(s)://..., s3:BUCKET/KEY, exec:COMMAND',
+  },
+  only: { value: 'eager', group: 'Pages', help: 'only pages that no restore can take late' },
+  store: {
+    value: 'PATH',
+    group: 'Pages',
+    help: 'instead: write all pages into a flat store, a new file or a block device, for file:PATH',
+  },
+  json: DUMP_OPTIONS.json!,
+};
+
+/** By long name, of `ckpt page-server`. */
+export const PAGE_SERVER_OPTIONS: Record<string, Option> = {
+  'images-dir': {
+    short: 'D',
+    value: 'DIR',
+    group: 'Images',
+    help: 'where the pages go that come in; with --lazy-pages, the set whose pages are given',
+  },
+  'lazy-pages': {
+    group: 'Pages',
+    help: 'give the pages of a set to `criu lazy-pages --page-server` (default: take those of a dump)',
+  },
+  from: {
+    value: 'SOURCE',
+    group: 'Pages',
+    help: 'with --lazy-pages: who has the pages (default: the set itself)',
+  },
+  address: {
+    value: 'ADDRESS',
+    group: 'Network',
+    help: 'where to listen (default: 127.0.0.1, this machine alone)',
+  },
+  port: {
+    value: 'PORT',
+    type: 'number',
+    group: 'Network',
+    help: 'where to listen (default: any that is free, which is printed)',
+  },
+  layout: {
+    value: '4.1|4.2',
+    group: 'Network',
+    help: "the release of CRIU whose structs clients speak (default: a client's first struct tells)",
+  },
+  tls: { group: 'Network', help: 'speak TLS, and only with clients that have a certificate' },
+  'tls-cacert': { value: 'FILE', group: 'Network', help: 'certificate of the authority' },
+  'tls-cert': { value: 'FILE', group: 'Network', help: 'certificate of this server' },
+  'tls-key': { value: 'FILE', group: 'Network', help: 'its private key' },
+  'status-fd': {
+    value: 'FD',
+    type: 'number',
+    group: 'Output',
+    help: 'write \\0 to FD and close it when clients may connect',
+  },
   json: DUMP_OPTIONS.json!,
 };

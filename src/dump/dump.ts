@@ -5,6 +5,7 @@
  */
 
 import { asCkptError } from '../errors.js';
+import type { Store } from '../pages/fill/store.js';
 import { findFolders } from './folders.js';
 import { Limit } from './limit.js';
 import { Log } from './log.js';
@@ -28,17 +29,26 @@ export function dump(options: DumpOptions): Run<DumpResult, Progress> {
     const folders = findFolders(options.imagesDir, options.workDir);
     const log = new Log(options, folders.work);
     const limit = new Limit(options.signal, options.timeout);
+    let store: Store | undefined;
     try {
-      return await takeDump({ options, folders, limit, log, report });
+      store = await beginStore(options);
+      return await takeDump({ options, folders, limit, log, report, store });
     } catch (thrown) {
       const error = asCkptError(limit.signal.aborted ? limit.signal.reason : thrown);
       log.error(error.message);
       throw error;
     } finally {
       limit.lift();
+      store?.close();
       log.close();
     }
   });
+}
+
+async function beginStore({ pageStore }: DumpOptions): Promise<Store | undefined> {
+  if (pageStore === undefined) return undefined;
+  const { Store } = await import('../pages/fill/store.js');
+  return new Store(pageStore);
 }
 
 async function checkParent({ imagesDir, prevImagesDir }: DumpOptions): Promise<void> {

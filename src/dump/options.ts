@@ -26,6 +26,9 @@ export interface DumpOptions {
   /** List pages without writing them: `all`, or only those that a lazy restore can take late. */
   skipPages?: 'all' | 'lazy';
 
+  /** With `skipPages`: a new file, or a block device, that gets all pages, as `file:PATH` reads them. */
+  pageStore?: string;
+
   /** A parent set, relative to `imagesDir`. Refused for now. */
   prevImagesDir?: string;
 
@@ -70,6 +73,9 @@ export function checkOptions(options: DumpOptions): void {
   const { skipPages, external, manageCgroups, prevImagesDir, timeout, statusFd } = options;
   if (skipPages !== undefined && skipPages !== 'all' && skipPages !== 'lazy') {
     throw usage(`--skip-pages: '${skipPages}' is neither all nor lazy`);
+  }
+  if (options.pageStore !== undefined && !skipPages) {
+    throw usage('--page-store without --skip-pages: the pages would be in the images as well');
   }
   for (const resource of external ?? []) checkExternal(resource);
   if (manageCgroups !== undefined && !CGROUP_MODES.includes(manageCgroups)) {

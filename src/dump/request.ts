@@ -9,13 +9,13 @@ const COPY = { all: 'none', lazy: 'unlazy' } as const;
 
 /** The dump of `options`, its files to be made in the folder `dir`. */
 export function requestOf(options: DumpOptions, dir: string): DumpRequest {
-  const { tree, skipPages, ghostLimit = GHOST_LIMIT, timeout = 0 } = options;
+  const { tree, skipPages, pageStore, ghostLimit = GHOST_LIMIT, timeout = 0 } = options;
   return {
     op: 'dump',
     tree,
     images_dir: dir,
     after: afterOf(options),
-    copy: skipPages ? COPY[skipPages] : 'all',
+    copy: skipPages && pageStore === undefined ? COPY[skipPages] : 'all',
     pages_name: 'pages-{}.img',
     ghost_limit: ghostLimit,
     timeout_ms: Math.round(timeout * 1000),

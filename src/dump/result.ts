@@ -1,5 +1,6 @@
 /** What a dump tells when it is done; `--json` prints it as it is. Pages are of 4096 bytes. */
 
+import { resolve } from 'node:path';
 import { now } from '../clock.js';
 import type { ImageFile } from '../images/set.js';
 import { actionOf } from './request.js';
@@ -28,6 +29,8 @@ export interface DumpResult {
   /** What became of the tree. */
   left: 'dead' | 'running' | 'stopped';
   skipPages: 'all' | 'lazy' | false;
+  /** The flat store with all pages, absolute, if one was asked for. */
+  pageStore?: string;
   /** Microseconds from the first task's stop to the last one's end of it. */
   pauseUs: number;
   /** Microseconds of each phase; `total` is the whole dump, the images' writing included. */
@@ -67,6 +70,7 @@ export function makeResult(
     imagesDir: folders.images,
     left: LEFT[actionOf(options)],
     skipPages: options.skipPages ?? false,
+    ...(options.pageStore !== undefined && { pageStore: resolve(options.pageStore) }),
     pauseUs: frozen ?? times.frozen ?? times.total,
     timesUs: { freeze, capture, scan, copy, total },
     threads: processes.reduce((sum, { threads }) => sum + threads, 0),

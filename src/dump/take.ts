@@ -7,6 +7,7 @@ import { HelperClient, type DumpFrame } from '../helper/client.js';
 import { findHelper } from '../helper/find.js';
 import { startHelper } from '../helper/start.js';
 import type { ImageFile } from '../images/set.js';
+import type { Store } from '../pages/fill/store.js';
 import { isOnDisk, makeStaging, type Folders } from './folders.js';
 import type { Limit } from './limit.js';
 import type { Log } from './log.js';
@@ -24,6 +25,8 @@ export interface Session {
   limit: Limit;
   log: Log;
   report: (progress: Progress) => void;
+  /** Gets the pages that the images go without. */
+  store?: Store | undefined;
 }
 
 /** Throws CkptError of any kind; then the tree runs on, and nothing is left of the set. */
@@ -38,7 +41,7 @@ export async function takeDump(session: Session): Promise<DumpResult> {
   const client = new HelperClient(startHelper(helper, (line) => log.debug(`helper: ${line}`)));
   limit.signal.addEventListener('abort', () => client.abort());
   try {
-    const tally = new Tally();
+    const tally = new Tally(session.store && session.options.skipPages);
     const made = await makeSet(session, client, staging, tally);
     const frozen = await conclude(session, client, staging, made.files);
     const result = makeResult(session, made, tally, frozen, start);
@@ -60,18 +63,29 @@ async function makeSet(
   staging: string,
   tally: Tally,
 ): Promise<MadeSet> {
-  const { options, log } = session;
+  const { options, log, store } = session;
   const [hello, frames, { ImageSet, develop }] = await Promise.all([
     client.greet(),
     client.dump(requestOf(options, staging)),
     import('./darkroom.js'),
   ]);
-  const set = new ImageSet(staging, { isOwn: true, sync: isOnDisk(staging) });
-  const { warnings } = await develop(watch(frames, session, tally), set, hello, options);
+  const set = new ImageSet(staging, { isOwn: true, sync: !store && isOnDisk(staging) });
+  // A store's pages come out of a full set.
+  const developing = store ? { ...options, skipPages: undefined } : options;
+  const { warnings } = await develop(watch(frames, session, tally), set, hello, developing);
   for (const warning of warnings) log.warn(warning);
-  const files = set.files();
+  const files = store ? await movePages(session, staging, store) : set.files();
   log.info(`the set is complete: ${files.length} files`);
   return { files, warnings };
+}
+
+async function movePages(
+  { options, limit }: Session,
+  staging: string,
+  store: Store,
+): Promise<ImageFile[]> {
+  const { moveToStore } = await import('./page-store.js');
+  return moveToStore(staging, store, options, limit.signal);
 }
 
 /** Reports and counts what the helper sends, as it passes by. */
@@ -99,12 +113,14 @@ async function conclude(
   staging: string,
   files: ImageFile[],
 ): Promise<number | undefined> {
-  const { options, folders, limit } = session;
+  const { options, folders, limit, store } = session;
   const { publish, retract } = await import('./darkroom.js');
   const names = files.map(({ name }) => name);
   const undo: (() => void)[] = [];
   try {
     limit.check();
+    store?.finish();
+    undo.push(() => store?.retract());
     publish(staging, folders.images, names);
     undo.push(() => retract(folders.images, names));
     writePidfile(options, folders.work);

@@ -11,6 +11,9 @@ export class Tally {
   readonly #processes = new Map<number, ProcessResult>();
   captured: CapturedFrame | undefined;
 
+  /** `stored`: which pages are copied, but into a page store and not into the images. */
+  constructor(private readonly stored?: 'all' | 'lazy' | false) {}
+
   get processes(): ProcessResult[] {
     return [...this.#processes.values()];
   }
@@ -31,7 +34,8 @@ export class Tally {
     const process = pid === undefined ? undefined : this.#processes.get(pid)?.pages;
     for (let i = 0; i < runs.length; i += 3) {
       const [count, bits] = [runs[i + 1]!, runs[i + 2]!];
-      const written = bits & RUN_COPIED ? count : 0;
+      const isStored = this.stored === 'all' || (this.stored === 'lazy' && bits & RUN_LAZY);
+      const written = bits & RUN_COPIED && !isStored ? count : 0;
       const kind = pid === undefined ? shared : bits & RUN_LAZY ? lazy : other;
       for (const sum of process ? [kind, process] : [kind]) {
         sum.listed += count;
