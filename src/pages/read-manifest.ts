@@ -13,7 +13,7 @@ import { MAX_PAGES, type PagemapRun, readPagemap } from './pagemap.js';
 /**
  * Reads the manifest of the set in `dir`, by ckpt or by criu of either generation. Pages that are
  * left to a parent set are listed with that flag. Tasks without pages of their own (zombies, those
- * that share another's memory) do not occur. About 90 bytes of memory for each range.
+ * that share another's memory) do not occur. About 120 bytes of memory for each range.
  * Throws CkptError E_IMAGES_DIR where there is no checkpoint; E_IMAGE_MAGIC, E_IMAGE_TORN,
  * E_IMAGE_CORRUPT or E_READ, naming the image, where it is damaged.
  */

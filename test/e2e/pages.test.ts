@@ -9,6 +9,7 @@ import type { FillResult } from '../../src/pages/fill/options.js';
 import { ckpt } from '../cli/ckpt.js';
 import { compare } from '../support/compare.js';
 import { mustDump } from '../support/dump.js';
+import { withHugePages } from '../support/hugepages.js';
 import { descendants } from '../support/proc.js';
 import { PAGE } from '../support/pages.js';
 import { restore } from '../support/restore.js';
@@ -37,15 +38,15 @@ async function dump({ dir, original }: Scene, name: string, ...args: string[]) {
  * that follow are of a stopped process, which a restore brings back stopped.
  */
 async function withScene(
-  fixture: string,
+  { fixture, args }: { fixture: string; args?: string[] },
   use: (scene: Scene, first: DumpResult) => Promise<void>,
-  args = (_dir: string): string[] => ['--skip-pages'],
+  options = (_dir: string): string[] => ['--skip-pages'],
 ): Promise<void> {
   await withTemp(async (dir) => {
-    const original = await Target.start(fixture, join(dir, 'state'));
+    const original = await Target.start(fixture, join(dir, 'state'), args);
     try {
       const scene = { dir, original, beats: await original.ask() };
-      await use(scene, await dump(scene, 'skip', ...args(dir)));
+      await use(scene, await dump(scene, 'skip', ...options(dir)));
     } finally {
       await original.end();
     }
@@ -104,37 +105,42 @@ async function same(a: string, b: string): Promise<void> {
   assert.ok(compared > 10);
 }
 
-for (const fixture of ['anonymous', 'sharedmem', 'filemaps', 'family', 'memfds', 'deletedmaps']) {
-  const name = `${fixture}, filled from its process, from images and from a file`;
-  test(name, () =>
-    orSkip(name, () =>
-      withScene(fixture, async (scene) => {
-        const { dir, original } = scene;
-        const store = join(dir, 'store');
-        const fromProcess = await fill(scene, 'a', `process:${original.pid}`);
-        await must(
-          'fill',
-          '-D',
-          join(dir, 'skip'),
-          '--from',
-          `process:${original.pid}`,
-          '--store',
-          store,
-        );
-        const fromFile = await fill(scene, 'b', `file:${store}`);
-        await same(fromProcess, fromFile);
-        await dump(scene, 'full');
-        const fromImages = await fill(scene, 'c', `images:${join(dir, 'full')}`);
-        for (const images of [fromProcess, fromFile, fromImages]) await prove(scene, images);
-        await prove(scene, fromProcess, '4.1.1');
-      }),
-    ),
-  );
+/** Filled from its process, from a store made of that, from images of it, and restored each time. */
+async function fillAll(scene: Scene): Promise<void> {
+  const { dir, original } = scene;
+  const [process, store] = [`process:${original.pid}`, join(dir, 'store')];
+  const fromProcess = await fill(scene, 'a', process);
+  await must('fill', '-D', join(dir, 'skip'), '--from', process, '--store', store);
+  const fromFile = await fill(scene, 'b', `file:${store}`);
+  await same(fromProcess, fromFile);
+  await dump(scene, 'full');
+  const fromImages = await fill(scene, 'c', `images:${join(dir, 'full')}`);
+  for (const images of [fromProcess, fromFile, fromImages]) await prove(scene, images);
+  await prove(scene, fromProcess, '4.1.1');
+}
+
+const plain = [
+  'anonymous',
+  'sharedmem',
+  'filemaps',
+  'family',
+  'memfds',
+  'deletedmaps',
+  'protections',
+];
+const huge = [['hugetlb'], ['hugetlb', 'memfd']];
+for (const [fixture, ...args] of [...plain.map((one) => [one]), ...huge] as [
+  string,
+  ...string[],
+][]) {
+  const name = `${[fixture, ...args].join(' ')}, filled from its process, from images and from a file`;
+  const run = () => withScene({ fixture, args }, fillAll);
+  test(name, () => orSkip(name, () => withHugePages(fixture === 'hugetlb' ? 8 : 0, run)));
 }
 
 test('only what cannot come late: as a dump that skips what can', () =>
   orSkip('only eager', () =>
-    withScene('sharedmem', async (scene) => {
+    withScene({ fixture: 'sharedmem' }, async (scene) => {
       const { dir, original } = scene;
       const from = `process:${original.pid}`;
       await dump(scene, 'lazy', '--skip-pages=lazy');
@@ -175,7 +181,7 @@ for (const mode of ['all', 'lazy'] as const) {
   const name = `a dump of --skip-pages=${mode} whose pages go to a store`;
   const args = (dir: string) => [`--skip-pages=${mode}`, '--page-store', join(dir, 'store')];
   const check = (scene: Scene, first: DumpResult) => checkStored(mode, scene, first);
-  test(name, () => orSkip(name, () => withScene('sharedmem', check, args)));
+  test(name, () => orSkip(name, () => withScene({ fixture: 'sharedmem' }, check, args)));
 }
 
 test('a store that is there is not overwritten, and one of a dump that fails goes', () =>
@@ -211,7 +217,7 @@ test('a store that is there is not overwritten, and one of a dump that fails goe
 
 test('the original goes on as if nobody had read it', () =>
   orSkip('the original goes on', () =>
-    withScene('anonymous', async (scene) => {
+    withScene({ fixture: 'anonymous' }, async (scene) => {
       const { original } = scene;
       await fill(scene, 'a', `process:${original.pid}`);
       for (const pid of [original.pid, ...descendants(original.pid)]) process.kill(pid, 'SIGCONT');
