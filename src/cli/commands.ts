@@ -1,6 +1,12 @@
 /** The commands: what each is for, what it takes, and the file that does it, loaded when called. */
 
-import { CHECK_OPTIONS, DUMP_OPTIONS, type Option } from './options.js';
+import {
+  CHECK_OPTIONS,
+  DUMP_OPTIONS,
+  FILL_OPTIONS,
+  PAGES_OPTIONS,
+  type Option,
+} from './options.js';
 
 export interface Command {
   usage: string;
@@ -22,5 +28,17 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'tell what this kernel and these privileges allow',
     options: CHECK_OPTIONS,
     load: () => import('./check.js'),
+  },
+  pages: {
+    usage: 'ckpt pages -D DIR [--json]',
+    summary: 'list the pages of an image set, and where they lie in a flat page store',
+    options: PAGES_OPTIONS,
+    load: () => import('./pages.js'),
+  },
+  fill: {
+    usage: 'ckpt fill -D DIR --from SOURCE [options]',
+    summary: 'bring the pages into a set that was dumped without them',
+    options: FILL_OPTIONS,
+    load: () => import('./fill.js'),
   },
 };

@@ -12,7 +12,14 @@ export interface Option {
   type?: 'number' | 'size' | 'list' | 'level';
   /** The value may be left out, and stands for this then. */
   implied?: string;
-  group: 'What to dump' | 'Memory' | 'What may be in the tree' | 'Control' | 'Output';
+  group:
+    | 'What to dump'
+    | 'Memory'
+    | 'What may be in the tree'
+    | 'Control'
+    | 'Images'
+    | 'Pages'
+    | 'Output';
   help: string;
 }
 
@@ -120,5 +127,39 @@ export const DUMP_OPTIONS: Record<string, Option> = {
 
 /** By long name, of `ckpt check`. */
 export const CHECK_OPTIONS: Record<string, Option> = {
+  json: DUMP_OPTIONS.json!,
+};
+
+/** By long name, of `ckpt pages`. */
+export const PAGES_OPTIONS: Record<string, Option> = {
+  'images-dir': { short: 'D', value: 'DIR', group: 'Images', help: 'folder of the image set' },
+  json: DUMP_OPTIONS.json!,
+};
+
+/** By long name, of `ckpt fill`. */
+export const FILL_OPTIONS: Record<string, Option> = {
+  'images-dir': {
+    short: 'D',
+    value: 'DIR',
+    group: 'Images',
+    help: 'folder of a set that lists pages without holding them',
+  },
+  out: {
+    short: 'o',
+    value: 'DIR',
+    group: 'Images',
+    help: 'folder for the filled set; it must exist (default: fill in place)',
+  },
+  from: {
+    value: 'SOURCE',
+    group: 'Pages',
+    help: 'who has the pages: images:DIR, process:PID[,PID=VPID...], file:PATH',
+  },
+  only: { value: 'eager', group: 'Pages', help: 'only pages that no restore can take late' },
+  store: {
+    value: 'PATH',
+    group: 'Pages',
+    help: 'instead: write all pages into a flat store, a new file or a block device, for file:PATH',
+  },
   json: DUMP_OPTIONS.json!,
 };

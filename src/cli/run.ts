@@ -3,19 +3,34 @@
 import { asCkptError, CkptError } from '../errors.js';
 import { COMMANDS, type Command } from './commands.js';
 import { nearest } from './nearest.js';
-import { DUMP_OPTIONS } from './options.js';
+import { DUMP_OPTIONS, type Option } from './options.js';
 import { parse, type CommandLine } from './parse.js';
 import { print, printError } from './print.js';
 
 /** Runs one command; resolves to the exit code: 0 done, 1 failed, 2 the command line is wrong. */
 export async function run(argv: string[]): Promise<number> {
   try {
-    return await dispatch(parse(argv, DUMP_OPTIONS));
+    return await dispatch(parse(argv, optionsFor(argv)));
   } catch (thrown) {
     const error = asCkptError(thrown);
     printError(error, argv.includes('--json'));
     return error.exitCode;
   }
+}
+
+/**
+ * The options to read a command line by: those of the command that it names, and of the others
+ * whatever does not contradict them, so that an option in the wrong place is called by its name.
+ */
+function optionsFor(argv: string[]): Record<string, Option> {
+  const name = argv.find((word) => Object.hasOwn(COMMANDS, word));
+  const own = name === undefined ? DUMP_OPTIONS : COMMANDS[name]!.options;
+  const taken = Object.values(own).map(({ short }) => short);
+  const others = Object.values(COMMANDS).flatMap(({ options }) => Object.entries(options));
+  const rest = others.map(([long, { short, ...option }]) => {
+    return [long, taken.includes(short) ? option : { short, ...option }] as const;
+  });
+  return { ...Object.fromEntries(rest), ...own } as Record<string, Option>;
 }
 
 async function dispatch({ operands: [name, ...rest], values }: CommandLine): Promise<number> {

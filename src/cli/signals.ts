@@ -3,11 +3,11 @@
 import { CkptError } from '../errors.js';
 
 /** Aborts with CkptError E_ABORTED at the first signal that asks us to end. */
-export function abortOnSignals(): AbortSignal {
+export function abortOnSignals(what = 'the dump'): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, () => {
-      controller.abort(new CkptError('E_ABORTED', `the dump was aborted by ${name}`));
+      controller.abort(new CkptError('E_ABORTED', `${what} was aborted by ${name}`));
     });
   }
   return controller.signal;

@@ -22,6 +22,7 @@ export const VMA = {
   FILE_SHARED: 1 << 7,
   ANON_PRIVATE: 1 << 9,
   VVAR: 1 << 12,
+  AIORING: 1 << 13,
   MEMFD: 1 << 14,
   GUARD: 1 << 16,
 } as const;

@@ -47,7 +47,8 @@ export function workFileError(verb: string, path: string, error: unknown): CkptE
   return new CkptError(code === 'E_NO_SPACE' ? code : 'E_WORK_DIR', message, details);
 }
 
-function writableFolder(code: ErrorCode, option: string, path: string): string {
+/** The absolute path of a folder that `option` names. Throws CkptError with `code`. */
+export function writableFolder(code: ErrorCode, option: string, path: string): string {
   try {
     const real = realpathSync(path);
     if (!statSync(real).isDirectory()) throw new CkptError(code, `${option}: ${path} is no folder`);

@@ -59,7 +59,8 @@ function isImage(name: string): boolean {
   return name.endsWith('.img') && parseName(name) !== undefined;
 }
 
-function syncFolder(path: string): void {
+/** Makes durable which files there are in a folder. */
+export function syncFolder(path: string): void {
   attempt('write', path, () => {
     const fd = openSync(path, 'r');
     try {

@@ -177,7 +177,13 @@ async function reading<T>(path: string, action: Promise<T>): Promise<T> {
   }
 }
 
-function imageError(code: ErrorCode, path: string, reason: string, offset?: number): CkptError {
+/** What is wrong with an image, and at which of its entries. */
+export function imageError(
+  code: ErrorCode,
+  path: string,
+  reason: string,
+  offset?: number,
+): CkptError {
   const place = offset === undefined ? path : `${path}, entry at byte ${offset}`;
   return new CkptError(code, `${place}: ${reason}`, { path, offset });
 }

@@ -172,7 +172,8 @@ function isStill(path: string, made: Made): boolean {
   return now !== undefined && now.dev === made.dev && now.ino === made.ino;
 }
 
-async function syncFile(path: string): Promise<void> {
+/** Makes one file durable. Throws CkptError E_WRITE. */
+export async function syncFile(path: string): Promise<void> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     await file.sync().finally(() => file.close());
