@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'E_IMAGE_TORN' // an image ends in the middle of an entry
   | 'E_IMAGE_CORRUPT' // an entry is not what its image should hold
   | 'E_PAGE_SOURCE' // a source of pages does not have them, or fails
+  | 'E_ADDRESS' // the page server cannot listen there
   | 'E_READ'
   | 'E_WRITE'
   | 'E_NO_SPACE';

@@ -4,6 +4,7 @@ import {
   CHECK_OPTIONS,
   DUMP_OPTIONS,
   FILL_OPTIONS,
+  PAGE_SERVER_OPTIONS,
   PAGES_OPTIONS,
   type Option,
 } from './options.js';
@@ -40,5 +41,12 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'bring the pages into a set that was dumped without them',
     options: FILL_OPTIONS,
     load: () => import('./fill.js'),
+  },
+  'page-server': {
+    usage: 'ckpt page-server -D DIR [--lazy-pages [--from SOURCE]] [options]',
+    summary:
+      "take the pages of a dump, or give a set's pages to a lazy restore, as criu's own does",
+    options: PAGE_SERVER_OPTIONS,
+    load: () => import('./page-server.js'),
   },
 };

@@ -19,6 +19,7 @@ export interface Option {
     | 'Control'
     | 'Images'
     | 'Pages'
+    | 'Network'
     | 'Output';
   help: string;
 }
@@ -160,6 +161,52 @@ export const FILL_OPTIONS: Record<string, Option> = {
     value: 'PATH',
     group: 'Pages',
     help: 'instead: write all pages into a flat store, a new file or a block device, for file:PATH',
+  },
+  json: DUMP_OPTIONS.json!,
+};
+
+/** By long name, of `ckpt page-server`. */
+export const PAGE_SERVER_OPTIONS: Record<string, Option> = {
+  'images-dir': {
+    short: 'D',
+    value: 'DIR',
+    group: 'Images',
+    help: 'where the pages go that come in; with --lazy-pages, the set whose pages are given',
+  },
+  'lazy-pages': {
+    group: 'Pages',
+    help: 'give the pages of a set to `criu lazy-pages --page-server` (default: take those of a dump)',
+  },
+  from: {
+    value: 'SOURCE',
+    group: 'Pages',
+    help: 'with --lazy-pages: who has the pages (default: the set itself)',
+  },
+  address: {
+    value: 'ADDRESS',
+    group: 'Network',
+    help: 'where to listen (default: 127.0.0.1, this machine alone)',
+  },
+  port: {
+    value: 'PORT',
+    type: 'number',
+    group: 'Network',
+    help: 'where to listen (default: any that is free, which is printed)',
+  },
+  layout: {
+    value: '4.1|4.2',
+    group: 'Network',
+    help: "the release of CRIU whose structs clients speak (default: a client's first struct tells)",
+  },
+  tls: { group: 'Network', help: 'speak TLS, and only with clients that have a certificate' },
+  'tls-cacert': { value: 'FILE', group: 'Network', help: 'certificate of the authority' },
+  'tls-cert': { value: 'FILE', group: 'Network', help: 'certificate of this server' },
+  'tls-key': { value: 'FILE', group: 'Network', help: 'its private key' },
+  'status-fd': {
+    value: 'FD',
+    type: 'number',
+    group: 'Output',
+    help: 'write \\0 to FD and close it when clients may connect',
   },
   json: DUMP_OPTIONS.json!,
 };

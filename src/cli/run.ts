@@ -2,6 +2,7 @@
 
 import { asCkptError, CkptError } from '../errors.js';
 import { COMMANDS, type Command } from './commands.js';
+import { FOREIGN_OPTIONS } from './criu-options.js';
 import { nearest } from './nearest.js';
 import { DUMP_OPTIONS, type Option } from './options.js';
 import { parse, type CommandLine } from './parse.js';
@@ -27,7 +28,9 @@ function optionsFor(argv: string[]): Record<string, Option> {
   const own = name === undefined ? DUMP_OPTIONS : COMMANDS[name]!.options;
   const taken = Object.values(own).map(({ short }) => short);
   const others = Object.values(COMMANDS).flatMap(({ options }) => Object.entries(options));
-  const rest = others.map(([long, { short, ...option }]) => {
+  // What CRIU's option of the name does not do here is said by criu-options.ts.
+  const unknown = others.filter(([long]) => !Object.hasOwn(FOREIGN_OPTIONS, long));
+  const rest = unknown.map(([long, { short, ...option }]) => {
     return [long, taken.includes(short) ? option : { short, ...option }] as const;
   });
   return { ...Object.fromEntries(rest), ...own } as Record<string, Option>;

@@ -23,7 +23,7 @@ export function removePidfile({ pidfile }: DumpOptions, workDir: string): void {
 }
 
 /** Writes `\0` to the status descriptor and closes it. Throws CkptError E_USAGE where it cannot be written. */
-export function tellReady({ statusFd }: DumpOptions): void {
+export function tellReady({ statusFd }: Partial<DumpOptions>): void {
   if (statusFd === undefined) return;
   try {
     writeSync(statusFd, '\0');

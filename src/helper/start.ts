@@ -18,8 +18,12 @@ export interface Peer {
 }
 
 /** Starts the program at `path`; `onLog` gets each line of its stderr. Failing to start is an `exited`. */
-export function startHelper(path: string, onLog: (line: string) => void = () => {}): Peer {
-  const child = spawn(path, [], { stdio: 'pipe', detached: true });
+export function startHelper(
+  path: string,
+  onLog: (line: string) => void = () => {},
+  args: string[] = [],
+): Peer {
+  const child = spawn(path, args, { stdio: 'pipe', detached: true });
   child.stdin.on('error', () => {}); // whoever writes is told by the write itself
   const words = lastWords(child.stderr, onLog);
   // Not `close`, which waits for a stdout that nobody may be reading any more.

@@ -10,7 +10,7 @@ import { FRAME_LIMIT } from './protocol.js';
 const HEADER = 4;
 
 /** Bytes in the order they came, joined only once a whole frame is there. */
-class ByteQueue {
+export class ByteQueue {
   #chunks: Buffer[] = [];
   length = 0;
 

@@ -2,9 +2,13 @@
 
 import { nearest } from '../cli/nearest.js';
 import { CkptError } from '../errors.js';
+import { CRIU_FORM, CriuSource } from './criu.js';
+import { ExecSource } from './exec.js';
 import { FileSource } from './file.js';
+import { HttpSource } from './http.js';
 import { ImagesSource } from './images.js';
 import { ProcessSource } from './process.js';
+import { S3Source } from './s3.js';
 import type { PageSource } from './source.js';
 
 interface Scheme {
@@ -19,6 +23,11 @@ export const SCHEMES: Record<string, Scheme> = {
   images: { value: 'DIR', make: (dir) => new ImagesSource(dir) },
   process: { value: 'PID[,PID=VPID...]', make: (pids) => new ProcessSource(pids) },
   file: { value: 'PATH', make: (path) => new FileSource(path) },
+  criu: { value: CRIU_FORM, make: (server) => CriuSource.parse(server) },
+  http: { value: '//HOST/PATH', make: (rest) => HttpSource.parse(`http:${rest}`) },
+  https: { value: '//HOST/PATH', make: (rest) => HttpSource.parse(`https:${rest}`) },
+  s3: { value: 'BUCKET/KEY', make: (object) => S3Source.parse(object) },
+  exec: { value: 'COMMAND', make: (command) => ExecSource.parse(command) },
 };
 
 /** The source that `spec` names, such as `images:/var/a`; nothing is opened yet. Throws CkptError E_USAGE. */

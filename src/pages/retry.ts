@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CkptError } from '../errors.js';
 import { PAGE_SIZE } from '../images/pagemap.js';
-import type { PageSource } from './source.js';
+import type { PageRun, PageSource } from './source.js';
 
 export interface Policy {
   tries: number;
@@ -42,15 +42,17 @@ export async function retry<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   const end = performance.now() + policy.totalMs;
+  const failures: string[] = [];
   for (let tried = 1; ; tried++) {
     try {
       return await attempt(action, policy.tryMs, signal);
     } catch (error) {
       if (signal?.aborted) throw aborted(name, signal);
       if (error instanceof CkptError) throw error;
+      failures.push(reasonOf(error));
       const pause = pauseAfter(tried, policy);
-      if (tried >= policy.tries || performance.now() + pause > end)
-        throw gaveUp(name, tried, error);
+      const isOver = tried >= policy.tries || performance.now() + pause > end;
+      if (isOver) throw gaveUp(name, failures, error);
       await sleep(pause, undefined, { signal }).catch(() => {});
     }
   }
@@ -69,8 +71,10 @@ export function reliable(source: PageSource, policy: Policy = POLICY): PageSourc
 }
 
 async function readWhole(
-  ...[source, run, signal]: [PageSource, ...Parameters<PageSource['read']>]
-) {
+  source: PageSource,
+  run: PageRun,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   const bytes = await source.read(run, signal);
   if (bytes.length === run.count * PAGE_SIZE) return bytes;
   throw new Error(`${bytes.length} bytes came for ${run.count} pages`);
@@ -82,23 +86,20 @@ async function attempt<T>(
   limit: number,
   outer?: AbortSignal,
 ): Promise<T> {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const stop = (reason: unknown): void => controller.abort(reason);
-  const passOn = (): void => stop(outer!.reason);
-  const timer = setTimeout(() => stop(new Error(`no answer in ${limit / 1000} s`)), limit);
-  outer?.addEventListener('abort', passOn);
-  if (outer?.aborted) passOn();
+  outer?.throwIfAborted();
+  const inner = new AbortController();
+  const stopped = new Promise<never>((_, reject) => {
+    inner.signal.addEventListener('abort', () => reject(inner.signal.reason));
+  });
+  const stop = (): void => inner.abort(outer!.reason);
+  outer?.addEventListener('abort', stop);
+  const late = new Error(`no answer in ${limit / 1000} s`);
+  const timer = setTimeout(() => inner.abort(late), limit);
   try {
-    const stopped = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason));
-      if (signal.aborted) reject(signal.reason);
-    });
-    stopped.catch(() => {});
-    return signal.aborted ? await stopped : await Promise.race([action(signal), stopped]);
+    return await Promise.race([action(inner.signal), stopped]);
   } finally {
     clearTimeout(timer);
-    outer?.removeEventListener('abort', passOn);
+    outer?.removeEventListener('abort', stop);
   }
 }
 
@@ -107,8 +108,12 @@ function pauseAfter(tried: number, { pauseMs, maxPauseMs }: Policy): number {
   return pause * (0.75 + Math.random() / 2); // so that many who failed at once do not return at once
 }
 
-function gaveUp(name: string, tries: number, error: unknown): CkptError {
-  const message = `${name}: gave up after ${tries} ${tries === 1 ? 'try' : 'tries'}: ${reasonOf(error)}`;
+/** The first failure may tell more than the last: who closed a connection, and then refused new ones. */
+function gaveUp(name: string, failures: string[], error: unknown): CkptError {
+  const [first, last] = [failures[0], failures.at(-1)];
+  const why = first === last ? first : `${first}; at last: ${last}`;
+  const tries = failures.length === 1 ? '1 try' : `${failures.length} tries`;
+  const message = `${name}: gave up after ${tries}: ${why}`;
   return new CkptError('E_PAGE_SOURCE', message, { object: name }, { cause: error });
 }
 
