@@ -4,6 +4,7 @@ import {
   CHECK_OPTIONS,
   DUMP_OPTIONS,
   FILL_OPTIONS,
+  LAZY_PAGES_OPTIONS,
   PAGE_SERVER_OPTIONS,
   PAGES_OPTIONS,
   type Option,
@@ -41,6 +42,12 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'bring the pages into a set that was dumped without them',
     options: FILL_OPTIONS,
     load: () => import('./fill.js'),
+  },
+  'lazy-pages': {
+    usage: 'ckpt lazy-pages -D DIR [--from SOURCE] [options]',
+    summary: 'serve pages to a `criu restore --lazy-pages`',
+    options: LAZY_PAGES_OPTIONS,
+    load: () => import('./lazy-pages.js'),
   },
   'page-server': {
     usage: 'ckpt page-server -D DIR [--lazy-pages [--from SOURCE]] [options]',
