@@ -5,6 +5,8 @@ export { dump } from './dump/dump.js';
 export type { DumpOptions, Progress } from './dump/options.js';
 export type { DumpResult, PageCount, ProcessResult } from './dump/result.js';
 export type { Run } from './dump/run.js';
+export { restore } from './restore/restore.js';
+export type { RestoreOptions, RestoreResult } from './restore/options.js';
 export { serve } from './serve/serve.js';
 export type {
   LostPages,

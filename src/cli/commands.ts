@@ -7,6 +7,7 @@ import {
   LAZY_PAGES_OPTIONS,
   PAGE_SERVER_OPTIONS,
   PAGES_OPTIONS,
+  RESTORE_OPTIONS,
   type Option,
 } from './options.js';
 
@@ -14,6 +15,8 @@ export interface Command {
   usage: string;
   summary: string;
   options: Record<string, Option>;
+  /** Options that are not its own are another program's, and come as `rest`. */
+  passesOn?: boolean;
   /** `run` gets the options by long name and resolves to the exit code. */
   load: () => Promise<{ run: (values: Record<string, unknown>) => Promise<number> }>;
 }
@@ -42,6 +45,13 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'bring the pages into a set that was dumped without them',
     options: FILL_OPTIONS,
     load: () => import('./fill.js'),
+  },
+  restore: {
+    usage: "ckpt restore -D DIR [--from SOURCE] [options] [criu's own options]",
+    summary: 'have stock criu restore a set, with its pages from anywhere',
+    options: RESTORE_OPTIONS,
+    passesOn: true,
+    load: () => import('./restore.js'),
   },
   'lazy-pages': {
     usage: 'ckpt lazy-pages -D DIR [--from SOURCE] [options]',

@@ -234,3 +234,24 @@ export const LAZY_PAGES_OPTIONS: Record<string, Option> = {
   },
   json: DUMP_OPTIONS.json!,
 };
+
+/** By long name, of `ckpt restore`; all others are criu's. */
+export const RESTORE_OPTIONS: Record<string, Option> = {
+  'images-dir': { short: 'D', value: 'DIR', group: 'Images', help: 'folder of the image set' },
+  'work-dir': {
+    short: 'W',
+    value: 'DIR',
+    group: 'Images',
+    help: 'folder for logs, pidfile and the socket of late pages (default: images-dir)',
+  },
+  from: {
+    value: 'SOURCE',
+    group: 'Pages',
+    help: 'who has the pages that the set lacks; they come late where they can',
+  },
+  prefetch: LAZY_PAGES_OPTIONS.prefetch!,
+  record: LAZY_PAGES_OPTIONS.record!,
+  criu: { value: 'PATH', group: 'Control', help: 'the program (default: criu, in PATH)' },
+  json: DUMP_OPTIONS.json!,
+  help: { short: 'h', group: 'Output', help: 'this help' },
+};

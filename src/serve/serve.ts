@@ -89,10 +89,10 @@ async function run(serving: Serving, tables: Tables): Promise<Tally> {
   try {
     await client.greet();
     const requests = requestsFor(serving, tables);
-    listen(options, client, over.signal);
     for await (const frame of client.serve(requests)) {
       tally.add(frame);
       if (frame.t === 'touched') recorder?.add(frame);
+      if (frame.t === 'listening') heed(options, client, over.signal);
       hear(frame, serving, peer, over.signal);
     }
     return tally;
@@ -121,7 +121,7 @@ function* requestsFor({ options, workDir, recorder }: Serving, tables: Tables) {
 }
 
 /** Passes the caller's signals on. */
-function listen({ signal, hurry }: ServeOptions, client: HelperClient, over: AbortSignal): void {
+function heed({ signal, hurry }: ServeOptions, client: HelperClient, over: AbortSignal): void {
   const stops = [
     [signal, 'copy'],
     [hurry, 'poison'],
