@@ -4,6 +4,7 @@
  * and helped with those that only we can get.
  */
 
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { findFolders } from '../dump/folders.js';
 import { startRun, type Run } from '../dump/run.js';
@@ -86,6 +87,7 @@ async function run(serving: Serving, tables: Tables): Promise<Tally> {
   const client = new HelperClient(peer);
   const tally = new Tally(options.onLog);
   const over = new AbortController();
+  setMaxListeners(0, over.signal); // as many as there are answers under way
   try {
     await client.greet();
     const requests = requestsFor(serving, tables);
