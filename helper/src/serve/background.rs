@@ -80,7 +80,7 @@ impl Server {
         let plan = self.plans.get(&task.pid).map_or(&[][..], Vec::as_slice);
         let brought = task.busy(|| {
             let chunk = task.take(plan, CHUNK);
-            chunk.map(|chunk| task.bring(self, &chunk, true)).is_some()
+            chunk.map(|chunk| task.bring(self, &chunk, None)).is_some()
         });
         self.settle(&task);
         brought

@@ -60,15 +60,15 @@ impl Fault {
         task.record(*page, server);
         let mut patience = Patience::default();
         loop {
-            let chunk = task.lock().remaining.at(*page, server.around());
+            let chunk = task.lock().remaining.around(*page, server.around());
             if let Some(chunk) = chunk {
-                if task.bring(server, &chunk, false) {
+                if task.bring(server, &chunk, Some(*page)) {
                     break;
                 }
             }
             match task.empty(*page, server) {
                 Emptied::Done => break,
-                Emptied::Filled => {}
+                Emptied::Filled => patience.wait(),
                 Emptied::Wait(faults) => {
                     server.hand_on(task, faults);
                     patience.wait();
@@ -81,15 +81,20 @@ impl Fault {
 }
 
 impl Task {
-    /// Read a chunk and fill it in; what cannot be read is poisoned. True if its first page is
-    /// where it was to go.
-    pub fn bring(self: &Arc<Self>, server: &Arc<Server>, chunk: &Chunk, background: bool) -> bool {
+    /// Read a chunk and fill it in; what cannot be read is poisoned. True if the page of it that is
+    /// `wanted` is where it was to go.
+    pub fn bring(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        chunk: &Chunk,
+        wanted: Option<u64>,
+    ) -> bool {
         let mut data = vec![0; (chunk.count * PAGE) as usize];
         let source = (&*self.table, self.pid);
         let read = server.sources.read(source, chunk.origin, &mut data);
         let good = read.as_ref().map_or_else(|(good, _)| *good, |()| chunk.count);
         let ready = Chunk { count: good, ..*chunk };
-        let filled = self.fill(server, &ready, Some(&data[..(good * PAGE) as usize]), background);
+        let filled = self.fill(server, &ready, Some(&data[..(good * PAGE) as usize]), wanted);
         let lost = Chunk {
             page: chunk.page + good,
             count: chunk.count - good,
@@ -102,17 +107,19 @@ impl Task {
                 self.give_up(server, chunk, &reason);
             }
             // The page that is waited for may be there, though its neighbours are not.
-            (Err((0, _)), _) if !background && chunk.count > 1 => {
-                return self.bring(server, &Chunk { count: 1, ..*chunk }, background);
+            (Err(_), _) if chunk.count > 1 && wanted.is_some_and(|page| page >= lost.page) => {
+                let page = wanted.unwrap_or(chunk.page);
+                let origin = chunk.origin + page - chunk.page;
+                return self.bring(server, &Chunk { page, count: 1, origin }, wanted);
             }
             (Err((_, Failure { reason, .. })), _) => self.give_up(server, &lost, &reason),
         }
-        filled.first
+        filled.wanted
     }
 
     /// Whoever touches these gets a SIGBUS, rather than zeros or an endless wait.
     pub fn give_up(self: &Arc<Self>, server: &Arc<Server>, chunk: &Chunk, reason: &str) {
-        let filled = self.fill(server, chunk, None, false);
+        let filled = self.fill(server, chunk, None, Some(chunk.page));
         if filled.pages > 0 {
             let (session, pid) = (self.session.id, self.pid);
             let (page, count) = (chunk.origin, filled.pages);

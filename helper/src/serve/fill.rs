@@ -23,8 +23,8 @@ const TRIES: u32 = 1000;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filled {
     pub pages: u64,
-    /// The first of them is filled: who waited for it goes on.
-    pub first: bool,
+    /// The page that was wanted is: who waited for it goes on.
+    pub wanted: bool,
     /// The kernel did not take them, for this reason.
     pub refused: Option<Errno>,
 }
@@ -55,32 +55,33 @@ impl Patience {
 
 impl Task {
     /// Fill what is still missing of a chunk, where its pages are still due, with `data`, the
-    /// chunk's pages; without it they are poisoned. `background` gives way to whoever waits.
+    /// chunk's pages; without it they are poisoned. Where nobody waits for one of them, `wanted`, it
+    /// gives way to those who do.
     pub fn fill(
         self: &Arc<Self>,
         server: &Arc<Server>,
         chunk: &Chunk,
         data: Option<&[u8]>,
-        background: bool,
+        wanted: Option<u64>,
     ) -> Filled {
         let mut filled = Filled::default();
         let (mut width, mut patience) = (SLICE, Patience::default());
         loop {
-            if background {
+            if wanted.is_none() {
                 server.give_way();
             }
             let mut state = self.lock();
-            let faults =
-                match self.step(&mut state, (chunk, data, background), &mut width, &mut filled) {
-                    Step::Done => return filled,
-                    Step::More => continue,
-                    Step::Wait(Errno::EAGAIN) => self.drain(&mut state, server),
-                    Step::Wait(_) if patience.waits < TRIES => Vec::new(),
-                    Step::Wait(errno) | Step::Refused(errno) => {
-                        filled.refused = Some(errno);
-                        return filled;
-                    }
-                };
+            let faults = match self.step(&mut state, (chunk, data, wanted), &mut width, &mut filled)
+            {
+                Step::Done => return filled,
+                Step::More => continue,
+                Step::Wait(Errno::EAGAIN) => self.drain(&mut state, server),
+                Step::Wait(_) if patience.waits < TRIES => Vec::new(),
+                Step::Wait(errno) | Step::Refused(errno) => {
+                    filled.refused = Some(errno);
+                    return filled;
+                }
+            };
             drop(state);
             server.hand_on(self, faults);
             patience.wait();
@@ -92,7 +93,7 @@ impl Task {
     fn step(
         &self,
         state: &mut State,
-        (chunk, data, background): (&Chunk, Option<&[u8]>, bool),
+        (chunk, data, wanted): (&Chunk, Option<&[u8]>, Option<u64>),
         width: &mut u64,
         filled: &mut Filled,
     ) -> Step {
@@ -111,11 +112,11 @@ impl Task {
         state.remaining.remove(page, page + done);
         filled.pages += done;
         self.session.counts.add(|totals| match data {
-            Some(_) if background => totals.prefetched += done,
+            Some(_) if wanted.is_none() => totals.prefetched += done,
             Some(_) => totals.demanded += done,
             None => totals.poisoned += done,
         });
-        filled.first |= page == chunk.page && done > 0;
+        filled.wanted |= wanted.is_some_and(|wanted| (page..page + done).contains(&wanted));
         let next = page + done;
         match errno {
             None => *width = (*width * 2).min(SLICE),

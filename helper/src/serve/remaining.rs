@@ -56,6 +56,18 @@ impl Remaining {
         Some(Chunk { page, count, origin: extent.origin + skipped })
     }
 
+    /// The pages around `page`, it among them: of an aligned block of `width` those in a row with it.
+    pub fn around(&self, page: u64, width: u64) -> Option<Chunk> {
+        let found = self.at(page, width - page % width)?;
+        let (&start, _) = self.extents.range(..=page).next_back()?;
+        let before = page - start.max(page - page % width);
+        Some(Chunk {
+            page: page - before,
+            count: found.count + before,
+            origin: found.origin - before,
+        })
+    }
+
     pub fn first(&self) -> Option<Chunk> {
         let (&page, extent) = self.extents.first_key_value()?;
         Some(Chunk { page, count: extent.count, origin: extent.origin })
@@ -147,6 +159,16 @@ mod tests {
         );
         assert_eq!(left.remove(0, 100), 12);
         assert!(left.is_empty());
+    }
+
+    #[test]
+    fn the_neighbours_of_a_page_are_those_in_its_block_and_row() {
+        let left = Remaining::new(&[(10, 10), (30, 10)]);
+        assert_eq!(left.around(17, 8), chunk(16, 4, 16));
+        assert_eq!(left.around(12, 8), chunk(10, 6, 10));
+        assert_eq!(left.around(33, 8), chunk(32, 8, 32));
+        assert_eq!(left.around(33, 1), chunk(33, 1, 33));
+        assert_eq!(left.around(20, 8), None);
     }
 
     #[test]
