@@ -39,6 +39,7 @@ export type ErrorCode =
   | 'E_IMAGE_CORRUPT' // an entry is not what its image should hold
   | 'E_PAGE_SOURCE' // a source of pages does not have them, or fails
   | 'E_ADDRESS' // the page server cannot listen there
+  | 'E_CRIU' // criu cannot be started
   | 'E_READ'
   | 'E_WRITE'
   | 'E_NO_SPACE';

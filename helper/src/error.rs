@@ -34,6 +34,10 @@ pub enum Code {
     NoSpace,
     #[serde(rename = "E_IMAGES_DIR")]
     ImagesDir,
+    #[serde(rename = "E_PAGE_SOURCE")]
+    PageSource,
+    #[serde(rename = "E_WORK_DIR")]
+    WorkDir,
     #[serde(rename = "E_KERNEL")]
     Kernel,
     #[serde(rename = "E_PROTOCOL")]

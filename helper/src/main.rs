@@ -14,6 +14,7 @@ mod limit;
 mod memory;
 mod proc;
 mod remote;
+mod serve;
 mod share;
 mod stop;
 mod sys;
@@ -102,7 +103,8 @@ fn serve(wire: &Wire) -> Result<()> {
             let limit = Limit::new(request.timeout_ms, wire.aborted().clone());
             dump::dump(&request, &limit, wire)
         }
+        Request::Serve(request) => serve::serve(&request, wire, &patient),
         Request::Check => wire.send(&check::check()?, &patient),
-        _ => Err(Error::new(Code::Protocol, "expected check or dump")),
+        _ => Err(Error::new(Code::Protocol, "expected check, dump or serve")),
     }
 }

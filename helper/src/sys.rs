@@ -542,3 +542,132 @@ pub fn pagemap_scan(
     let result = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, argument.as_mut_ptr()) };
     Errno::result(result).map(|n| n as usize)
 }
+
+// ---- Userfaultfd: pages of another process, filled in as it needs them (serve/*) ----
+
+/// What a userfaultfd tells; UFFD_EVENT_* of linux/userfaultfd.h. Addresses in bytes.
+#[derive(Debug)]
+pub enum UffdEvent {
+    /// A thread waits for this page.
+    Fault(u64),
+    /// A child has got a copy of the address space, which has a userfaultfd of its own.
+    Fork(OwnedFd),
+    Remap {
+        from: u64,
+        to: u64,
+        length: u64,
+    },
+    /// Emptied (madvise), or no longer mapped.
+    Gone {
+        start: u64,
+        end: u64,
+    },
+}
+
+/// Read what a userfaultfd has to tell, `most` messages of it. EAGAIN: nothing.
+pub fn uffd_read(uffd: BorrowedFd, most: usize) -> nix::Result<Vec<UffdEvent>> {
+    const SIZE: usize = 32; // struct uffd_msg
+    let mut bytes = vec![0u8; most * SIZE];
+    let length = nix::unistd::read(uffd, &mut bytes)?;
+    bytes.truncate(length);
+    Ok(bytes.chunks_exact(SIZE).filter_map(uffd_event).collect())
+}
+
+fn uffd_event(message: &[u8]) -> Option<UffdEvent> {
+    let word = |at: usize| {
+        let bytes = message[at..at + 8].try_into();
+        bytes.map_or(0, u64::from_ne_bytes)
+    };
+    match message[0] {
+        0x12 => Some(UffdEvent::Fault(word(16))),
+        // SAFETY: the kernel made this descriptor for us when the message was read.
+        0x13 => Some(UffdEvent::Fork(unsafe { OwnedFd::from_raw_fd(word(8) as u32 as i32) })),
+        0x14 => Some(UffdEvent::Remap { from: word(8), to: word(16), length: word(24) }),
+        0x15 | 0x16 => Some(UffdEvent::Gone { start: word(8), end: word(16) }),
+        _ => None,
+    }
+}
+
+/// What pages are filled with.
+#[derive(Clone, Copy)]
+pub enum Fill<'a> {
+    /// These bytes: whole pages.
+    Copy(&'a [u8]),
+    Zero,
+    /// Whoever touches the page gets a SIGBUS (Linux 6.6).
+    Poison,
+}
+
+/// UFFDIO_COPY, UFFDIO_ZEROPAGE or UFFDIO_POISON: fill missing pages and wake those who wait for
+/// them. Bytes that were, and what stopped it before `length`.
+pub fn uffd_fill(uffd: BorrowedFd, start: u64, length: u64, fill: Fill) -> (u64, Option<Errno>) {
+    const COPY: libc::c_ulong = 0xc028_aa03;
+    const ZEROPAGE: libc::c_ulong = 0xc020_aa04;
+    const POISON: libc::c_ulong = 0xc020_aa08;
+    let (request, mut words, told) = match fill {
+        Fill::Copy(bytes) if bytes.len() as u64 != length => return (0, Some(Errno::EINVAL)),
+        // struct uffdio_copy: dst, src, len, mode, copy
+        Fill::Copy(bytes) => (COPY, [start, bytes.as_ptr() as u64, length, 0, 0], 4),
+        // struct uffdio_zeropage, uffdio_poison: start, len, mode, and how much it was
+        Fill::Zero => (ZEROPAGE, [start, length, 0, 0, 0], 3),
+        Fill::Poison => (POISON, [start, length, 0, 0, 0], 3),
+    };
+    // SAFETY: the argument is as long as each request's number says; the kernel reads `length`
+    // bytes at the source, which there are, and fills memory that was missing, hence nobody's.
+    let result = unsafe { libc::ioctl(uffd.as_raw_fd(), request, words.as_mut_ptr()) };
+    let errno = Errno::result(result).err();
+    let done = (words[told] as i64).max(0) as u64;
+    (if errno.is_none() { length } else { done.min(length) }, errno)
+}
+
+/// UFFDIO_WAKE: whoever waits for these pages looks again.
+pub fn uffd_wake(uffd: BorrowedFd, start: u64, length: u64) -> nix::Result<()> {
+    const WAKE: libc::c_ulong = 0x8010_aa02;
+    let mut range = [start, length];
+    // SAFETY: the argument is a struct uffdio_range.
+    Errno::result(unsafe { libc::ioctl(uffd.as_raw_fd(), WAKE, range.as_mut_ptr()) }).map(drop)
+}
+
+/// userfaultfd(2) of our own address space, not blocking, with UFFDIO_API done for `features`; it,
+/// and all the features that there are.
+pub fn uffd_open(features: u64) -> nix::Result<(OwnedFd, u64)> {
+    const API: libc::c_ulong = 0xc018_aa3f;
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: takes integers only; a result that is not an error is a descriptor of ours. The
+    // ioctl's argument is a struct uffdio_api: api, features, ioctls.
+    unsafe {
+        let fd = Errno::result(libc::syscall(libc::SYS_userfaultfd, flags))?;
+        let uffd = OwnedFd::from_raw_fd(fd as i32);
+        let mut api = [0xaa, features, 0u64];
+        Errno::result(libc::ioctl(uffd.as_raw_fd(), API, api.as_mut_ptr()))?;
+        Ok((uffd, api[1]))
+    }
+}
+
+/// A descriptor that our parent gave us, if it did. To be called once for each.
+pub fn inherited(fd: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: fcntl takes integers only; nobody here opened or owns this descriptor.
+    unsafe {
+        Errno::result(libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// recvmsg(2) without waiting: bytes into `buffer`, how many, and the descriptors that came along.
+/// More than one is none: whatever else was sent is closed.
+pub fn receive(socket: BorrowedFd, buffer: &mut [u8]) -> nix::Result<(usize, Option<OwnedFd>)> {
+    use nix::sys::socket::{recvmsg, ControlMessageOwned, MsgFlags};
+    let mut space = nix::cmsg_space!([i32; 2]);
+    let mut parts = [std::io::IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let mut received = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = control {
+            // SAFETY: the kernel made these descriptors for us when the message was received.
+            received.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    let one = received.pop().filter(|_| received.is_empty());
+    Ok((message.bytes, one))
+}

@@ -33,6 +33,11 @@ pub enum Request {
     Check,
     Dump(DumpRequest),
     Finish { action: Action },
+    Serve(ServeRequest),
+    Table(RunsRequest),
+    Plan(RunsRequest),
+    Listen,
+    Stop { rest: Rest },
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +54,52 @@ pub struct DumpRequest {
     pub ghost_limit: u64,
     /// 0: none.
     pub timeout_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ServeRequest {
+    /// Where the socket is to be: an existing folder.
+    pub folder: std::path::PathBuf,
+    pub socket: String,
+    pub sources: Vec<SourceRequest>,
+    /// Go on after the first restore.
+    pub keep: bool,
+    pub prefetch: Prefetch,
+    /// Tell which pages were touched.
+    pub record: bool,
+    /// For one answer of a remote source.
+    pub timeout_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum SourceRequest {
+    File { path: std::path::PathBuf },
+    Process { pid: i32 },
+    Remote,
+}
+
+/// What is brought before anybody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefetch {
+    None,
+    Sequential,
+}
+
+/// Part of a process's runs of pages, flat.
+#[derive(Debug, Deserialize)]
+pub struct RunsRequest {
+    pub pid: i32,
+    pub runs: Vec<u64>,
+}
+
+/// What becomes of pages that are still missing when a server has to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rest {
+    Copy,
+    Poison,
 }
 
 /// What becomes of the tree.
@@ -75,6 +126,17 @@ pub struct Progress {
     pub phase: &'static str,
     pub done: u64,
     pub total: u64,
+}
+
+/// Sends frames from any thread.
+#[derive(Clone)]
+pub struct Sender(SyncSender<Vec<u8>>);
+
+impl Sender {
+    /// Waits for a slow reader. Errors: `Internal` over the frame limit, `Aborted` if nobody listens.
+    pub fn send<T: Serialize>(&self, frame: &T) -> Result<()> {
+        self.0.send(encode(frame)?).map_err(|_| gone())
+    }
 }
 
 /// Our end of the conversation.
@@ -123,6 +185,20 @@ impl Wire {
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
             }
         }
+    }
+
+    /// The next request, if there is one within `patience`.
+    pub fn receive_within(&self, patience: Duration) -> Option<Result<Request>> {
+        match self.requests.recv_timeout(patience) {
+            Ok(request) => Some(request),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(gone())),
+        }
+    }
+
+    /// For other threads; `close` waits until all of these are dropped.
+    pub fn sender(&self) -> Sender {
+        Sender(self.frames.clone())
     }
 
     /// Send a frame, waiting for a slow reader. Errors: `Internal` over the frame limit, those of

@@ -4,8 +4,10 @@ import {
   CHECK_OPTIONS,
   DUMP_OPTIONS,
   FILL_OPTIONS,
+  LAZY_PAGES_OPTIONS,
   PAGE_SERVER_OPTIONS,
   PAGES_OPTIONS,
+  RESTORE_OPTIONS,
   type Option,
 } from './options.js';
 
@@ -13,6 +15,8 @@ export interface Command {
   usage: string;
   summary: string;
   options: Record<string, Option>;
+  /** Options that are not its own are another program's, and come as `rest`. */
+  passesOn?: boolean;
   /** `run` gets the options by long name and resolves to the exit code. */
   load: () => Promise<{ run: (values: Record<string, unknown>) => Promise<number> }>;
 }
@@ -41,6 +45,19 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'bring the pages into a set that was dumped without them',
     options: FILL_OPTIONS,
     load: () => import('./fill.js'),
+  },
+  restore: {
+    usage: "ckpt restore -D DIR [--from SOURCE] [options] [criu's own options]",
+    summary: 'have stock criu restore a set, with its pages from anywhere',
+    options: RESTORE_OPTIONS,
+    passesOn: true,
+    load: () => import('./restore.js'),
+  },
+  'lazy-pages': {
+    usage: 'ckpt lazy-pages -D DIR [--from SOURCE] [options]',
+    summary: 'serve pages to a `criu restore --lazy-pages`',
+    options: LAZY_PAGES_OPTIONS,
+    load: () => import('./lazy-pages.js'),
   },
   'page-server': {
     usage: 'ckpt page-server -D DIR [--lazy-pages [--from SOURCE]] [options]',

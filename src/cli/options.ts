@@ -215,3 +215,48 @@ export const PAGE_SERVER_OPTIONS: Record<string, Option> = {
   },
   json: DUMP_OPTIONS.json!,
 };
+
+/** By long name, of `ckpt lazy-pages`. */
+export const LAZY_PAGES_OPTIONS: Record<string, Option> = {
+  'images-dir': { short: 'D', value: 'DIR', group: 'Images', help: 'folder of the image set' },
+  'work-dir': {
+    short: 'W',
+    value: 'DIR',
+    group: 'Images',
+    help: "the restore's work folder, where it looks for lazy-pages.socket (default: images-dir)",
+  },
+  from: { value: 'SOURCE', group: 'Pages', help: 'who has the pages (default: the set itself)' },
+  keep: { group: 'Pages', help: 'serve any number of restores, until a signal' },
+  prefetch: {
+    value: 'none|sequential|recorded',
+    group: 'Pages',
+    help: 'what is brought before anybody waits for it (default: sequential)',
+  },
+  record: {
+    value: 'FILE',
+    group: 'Pages',
+    help: 'gets the order in which pages are touched; with --prefetch recorded, has it',
+  },
+  json: DUMP_OPTIONS.json!,
+};
+
+/** By long name, of `ckpt restore`; all others are criu's. */
+export const RESTORE_OPTIONS: Record<string, Option> = {
+  'images-dir': { short: 'D', value: 'DIR', group: 'Images', help: 'folder of the image set' },
+  'work-dir': {
+    short: 'W',
+    value: 'DIR',
+    group: 'Images',
+    help: 'folder for logs, pidfile and the socket of late pages (default: images-dir)',
+  },
+  from: {
+    value: 'SOURCE',
+    group: 'Pages',
+    help: 'who has the pages that the set lacks; they come late where they can',
+  },
+  prefetch: LAZY_PAGES_OPTIONS.prefetch!,
+  record: LAZY_PAGES_OPTIONS.record!,
+  criu: { value: 'PATH', group: 'Control', help: 'the program (default: criu, in PATH)' },
+  json: DUMP_OPTIONS.json!,
+  help: { short: 'h', group: 'Output', help: 'this help' },
+};

@@ -11,6 +11,9 @@ import { print, printError } from './print.js';
 /** Runs one command; resolves to the exit code: 0 done, 1 failed, 2 the command line is wrong. */
 export async function run(argv: string[]): Promise<number> {
   try {
+    const [name, ...words] = argv;
+    if (name !== undefined && Object.hasOwn(COMMANDS, name) && COMMANDS[name]!.passesOn)
+      return await passOn(name, words);
     return await dispatch(parse(argv, optionsFor(argv)));
   } catch (thrown) {
     const error = asCkptError(thrown);
@@ -36,6 +39,15 @@ function optionsFor(argv: string[]): Record<string, Option> {
   return { ...Object.fromEntries(rest), ...own } as Record<string, Option>;
 }
 
+/** A command that takes another program's options beside its own. */
+async function passOn(name: string, words: string[]): Promise<number> {
+  const { options, load } = COMMANDS[name]!;
+  const { splitOwn } = await import('./pass-on.js');
+  const { values, rest } = splitOwn(words, options);
+  if (values.help) return show(await (await import('./help.js')).helpText(name));
+  return (await load()).run({ ...values, rest });
+}
+
 async function dispatch({ operands: [name, ...rest], values }: CommandLine): Promise<number> {
   if (values.version) return show((await import('./version.js')).versionLine());
   const command = name === undefined ? undefined : findCommand(name);
@@ -58,8 +70,6 @@ async function dispatch({ operands: [name, ...rest], values }: CommandLine): Pro
 
 function findCommand(name: string): Command {
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!;
-  if (name === 'restore')
-    throw usage('ckpt does not restore', 'stock `criu restore` brings its images back');
   const meant = nearest(name, Object.keys(COMMANDS));
   throw usage(`unknown command '${name}'`, meant ? `did you mean ${meant}?` : 'see `ckpt --help`');
 }

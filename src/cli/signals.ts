@@ -12,3 +12,12 @@ export function abortOnSignals(what = 'the dump'): AbortSignal {
   }
   return controller.signal;
 }
+
+/** For what is to end in order at the first such signal, and at once at the second. */
+export function stopOnSignals(): { signal: AbortSignal; hurry: AbortSignal } {
+  const [stop, hurry] = [new AbortController(), new AbortController()];
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => (stop.signal.aborted ? hurry.abort() : stop.abort()));
+  }
+  return { signal: stop.signal, hurry: hurry.signal };
+}

@@ -1,5 +1,5 @@
 /**
- * One conversation with the helper: hello, then a check or a dump. Every wait ends: with a frame,
+ * One conversation with the helper: hello, then a check, a dump or a server of pages. Every wait ends: with a frame,
  * with the error that the helper sent, or with how the helper died. docs/protocol.md.
  */
 
@@ -18,6 +18,9 @@ import type {
   HelloFrame,
   ProgressFrame,
   Request,
+  ServeFrame,
+  ServingRequest,
+  StopRequest,
 } from './protocol.js';
 import type { Peer } from './start.js';
 import { readFrames, writeFrame } from './transport.js';
@@ -27,6 +30,10 @@ export type DumpFrame = ProgressFrame | FactFrame | CapturedFrame;
 
 const DUMP_FRAMES = new Set<Frame['t']>(
   'progress task thread vmas file fds pipe ghost shmem pagemap captured'.split(' ') as Frame['t'][],
+);
+
+const SERVING_FRAMES = new Set<Frame['t']>(
+  'progress listening begun ended failed refused touched need done'.split(' ') as Frame['t'][],
 );
 
 /** How long a helper may take to leave after its stdin ended, before it is killed. */
@@ -73,6 +80,21 @@ export class HelperClient {
   async finish(action: FinishRequest['action']): Promise<DoneFrame> {
     await this.#send({ op: 'finish', action });
     return (await this.#receive(['done'])) as DoneFrame;
+  }
+
+  /** Asks for a server of pages; its frames, until all is served or `stopServing` has had its effect. */
+  async *serve(requests: Iterable<ServingRequest>): AsyncGenerator<ServeFrame> {
+    for (const request of requests) await this.#send(request);
+    for (;;) {
+      const frame = (await this.#receive(SERVING_FRAMES)) as ServeFrame | DoneFrame;
+      if (frame.t === 'done') return;
+      yield frame;
+    }
+  }
+
+  /** No restore may begin any more: what becomes of pages that are missing. */
+  stopServing(rest: StopRequest['rest']): Promise<void> {
+    return this.#send({ op: 'stop', rest });
   }
 
   /** Ends the helper's stdin: it lets go whatever it holds. All that waits for a frame fails. */

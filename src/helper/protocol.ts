@@ -4,6 +4,14 @@
  * `docs/protocol.md` is the contract; this file only gives it types. Names are the kernel's own.
  */
 
+import type {
+  ListenRequest,
+  PlanRequest,
+  ServeFrame,
+  ServeRequest,
+  StopRequest,
+  TableRequest,
+} from './facts/serve.js';
 import type { FdsFrame, FileFrame, GhostFrame, PipeFrame } from './facts/file.js';
 import type { PagemapFrame, ShmemFrame, VmasFrame } from './facts/memory.js';
 import type { Hex } from './facts/scalar.js';
@@ -13,6 +21,7 @@ import type { ThreadFrame } from './facts/thread.js';
 export * from './facts/file.js';
 export * from './facts/memory.js';
 export * from './facts/scalar.js';
+export * from './facts/serve.js';
 export * from './facts/socket.js';
 export * from './facts/task.js';
 export * from './facts/thread.js';
@@ -56,7 +65,11 @@ export interface FinishRequest {
   action: 'run' | 'stop' | 'kill';
 }
 
-export type Request = HelloRequest | CheckRequest | DumpRequest | FinishRequest;
+/** What makes a server of pages, in this order: one, any number of the next two, one. */
+export type ServingRequest = ServeRequest | TableRequest | PlanRequest | ListenRequest;
+
+export type Request =
+  HelloRequest | CheckRequest | DumpRequest | FinishRequest | ServingRequest | StopRequest;
 
 // ---- Frames about the conversation itself -------------------------------------------------
 
@@ -103,6 +116,8 @@ export type HelperErrorCode =
   | 'E_WRITE'
   | 'E_NO_SPACE'
   | 'E_IMAGES_DIR'
+  | 'E_PAGE_SOURCE'
+  | 'E_WORK_DIR'
   | 'E_KERNEL'
   | 'E_PROTOCOL'
   | 'E_INTERNAL';
@@ -174,4 +189,11 @@ export type FactFrame =
   | PagemapFrame;
 
 export type Frame =
-  HelloFrame | CheckFrame | ErrorFrame | ProgressFrame | FactFrame | CapturedFrame | DoneFrame;
+  | HelloFrame
+  | CheckFrame
+  | ErrorFrame
+  | ProgressFrame
+  | FactFrame
+  | CapturedFrame
+  | ServeFrame
+  | DoneFrame;

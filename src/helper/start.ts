@@ -11,6 +11,8 @@ import type { Readable, Writable } from 'node:stream';
 export interface Peer {
   stdin: Writable;
   stdout: Readable;
+  /** Where page data goes that only the orchestrator can get, if such a pipe was asked for. */
+  data?: Writable;
   /** Never rejects: how the peer ended (`exit status 101: its last words`). */
   exited: Promise<string>;
   kill(): void;
@@ -21,19 +23,24 @@ export function startHelper(
   path: string,
   onLog: (line: string) => void = () => {},
   args: string[] = [],
+  hasData = false,
 ): Peer {
-  const child = spawn(path, args, { stdio: 'pipe', detached: true });
-  child.stdin.on('error', () => {}); // whoever writes is told by the write itself
-  const words = lastWords(child.stderr, onLog);
+  const pipes = ['pipe', 'pipe', 'pipe', ...(hasData ? ['pipe' as const] : [])] as const;
+  const child = spawn(path, args, { stdio: [...pipes], detached: true });
+  const [stdin, stdout, stderr] = child.stdio as unknown as [Writable, Readable, Readable];
+  const data = child.stdio[3] as Writable | undefined;
+  for (const pipe of [stdin, data]) pipe?.on('error', () => {}); // told by the write itself
+  const words = lastWords(stderr, onLog);
   // Not `close`, which waits for a stdout that nobody may be reading any more.
-  const silent = new Promise((resolve) => child.stderr.once('close', resolve));
+  const silent = new Promise((resolve) => stderr.once('close', resolve));
   const exited = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`it cannot be started: ${error.message}`));
     child.once('exit', (code, signal) => {
       void silent.then(() => resolve(ending(code, signal) + words()));
     });
   });
-  return { stdin: child.stdin, stdout: child.stdout, exited, kill: () => child.kill('SIGKILL') };
+  const kill = (): void => void child.kill('SIGKILL');
+  return { stdin, stdout, exited, kill, ...(data && { data }) };
 }
 
 /** Passes lines on, and remembers the last one that says something. (node:readline takes 1 ms to load.) */

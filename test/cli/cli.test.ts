@@ -33,10 +33,10 @@ test('the help of dump has every option that is honoured', async () => {
 
 test('a wrong command line is one line on stderr, with exit code 2', async () => {
   const cases: [string[], RegExp][] = [
-    [[], /^ckpt: a command is missing \(one of dump, check, /],
+    [[], /^ckpt: a command is missing \(one of dump, check, pages, fill, /],
     [['frobnicate'], /^ckpt: unknown command 'frobnicate'/],
     [['dunp'], /did you mean dump\?/],
-    [['restore', '-D', 'd'], /stock `criu restore` brings its images back/],
+    [['restore', '-d'], /--images-dir DIR is missing/],
     [['constructor'], /unknown command/],
     [['dump', 'now'], /unexpected argument 'now'/],
     [['check', '-t', '5'], /ckpt check has no option --tree/],

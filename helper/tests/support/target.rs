@@ -83,7 +83,7 @@ impl Drop for Target {
 }
 
 /// Compile a fixture, once a test run.
-fn build(fixture: &str) -> PathBuf {
+pub fn build(fixture: &str) -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _building = BUILDING.lock();
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
