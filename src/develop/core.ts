@@ -10,7 +10,7 @@ import { refuse } from './refuse.js';
 import { developRegisters } from './regs.js';
 import { developRseq, leaveSection } from './rseq.js';
 import { developSched } from './sched.js';
-import { developQueue, developSigactions } from './signals.js';
+import { developQueue, developShared, developSigactions } from './signals.js';
 import { developTimers } from './timers.js';
 import { developXsave } from './xsave.js';
 
@@ -93,7 +93,7 @@ function developTask(task: LiveTaskFrame, leader: ThreadFrame): Entry<'task_core
     comm: task.comm,
     timers: developTimers(task),
     rlimits: { rlimits: task.rlimits.map(([cur, max]) => ({ cur, max })) },
-    signals_s: developQueue(task.pending),
+    signals_s: developShared(task),
     loginuid: task.loginuid,
     oom_score_adj: task.oom_score_adj,
     sigactions: developSigactions(task.sigactions),

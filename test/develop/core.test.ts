@@ -32,6 +32,20 @@ test('a stopped task says by which signal', () => {
   assert.equal([tc!.task_state, tc!.stop_signo], [3, 20]);
 });
 
+test('a SIGSTOP that waits in a stopped task is left out, other signals are not', () => {
+  const waiting = [19, 10].map((signo) => {
+    const siginfo = Buffer.alloc(128);
+    siginfo.writeInt32LE(signo);
+    return siginfo.toString('base64');
+  });
+  const queued = (state: string): number[] =>
+    leader({ state, pending: waiting }).tc!.signals_s!.signals!.map(({ siginfo }) =>
+      Buffer.from(siginfo).readInt32LE(),
+    );
+  assert.equal(queued('stopped'), [10]);
+  assert.equal(queued('alive'), [19, 10]);
+});
+
 test('another thread has its own signal mask and no process', () => {
   const core = developThread(thread({ tid: 101, sigmask: '0xff' }), context);
   assert.equal([core.tc, core.thread_core!.blk_sigset], [undefined, '0xff']);

@@ -30,9 +30,10 @@ export async function withServer(
   images: string,
   args: string[],
   use: (server: Server) => Promise<void>,
+  env: Record<string, string> = {},
 ): Promise<void> {
   const words = [ckptMain, 'lazy-pages', '-D', images, '--json', ...args];
-  const child = execa(process.execPath, words, { reject: false, stdin: 'ignore' });
+  const child = execa(process.execPath, words, { env, reject: false, stdin: 'ignore' });
   let said = '';
   child.stderr!.on('data', (text) => (said += text));
   const ended = child.then(({ exitCode, stdout, stderr }) => {

@@ -76,9 +76,10 @@ impl Frozen {
     pub fn finish(mut self, action: Action) -> Result<Duration> {
         match action {
             Action::Run => {}
-            Action::Stop => self.signal(libc::SIGSTOP)?,
+            // Of what is stopped already, one more would wait in its queue.
+            Action::Stop => self.signal(libc::SIGSTOP, |state| state == State::Alive)?,
             Action::Kill => {
-                self.signal(libc::SIGKILL)?;
+                self.signal(libc::SIGKILL, |state| state != State::Zombie)?;
                 self.wait_dead()?;
             }
         }
@@ -96,8 +97,9 @@ impl Frozen {
         Ok(())
     }
 
-    fn signal(&self, signo: i32) -> Result<()> {
-        for task in self.tasks.iter().filter(|task| task.state != State::Zombie) {
+    /// Send a signal to the tasks whose state is `wanted`.
+    fn signal(&self, signo: i32, wanted: impl Fn(State) -> bool) -> Result<()> {
+        for task in self.tasks.iter().filter(|task| wanted(task.state)) {
             match sys::pidfd_send_signal(task.pidfd.as_fd(), signo) {
                 Ok(()) | Err(Errno::ESRCH) => {}
                 Err(errno) => return Err(Error::of_task(task.pid, "sending it a signal", errno)),
