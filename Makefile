@@ -41,6 +41,7 @@ proto: $(installed) ## the TypeScript types of the image messages, from proto/
 
 bench: build fixtures oracle ## pause, time and memory beside CRIU's
 	node dist/test/bench/main.js
+	node dist/test/bench/lazy.js
 
 soak: build fixtures oracle ## the tests that repeat something many times, in full
 	node dist/test/soak/main.js

@@ -197,6 +197,13 @@ pub fn sched_setscheduler(policy: i32, priority: i32) -> nix::Result<()> {
     Errno::result(unsafe { libc::sched_setscheduler(0, policy, &param) }).map(drop)
 }
 
+/// Have the calling thread go after all others: setpriority(2), where 0 is the thread.
+pub fn be_nice() {
+    const LAST: i32 = 19;
+    // SAFETY: takes integers only. It cannot fail: nobody needs a right to step back.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LAST) };
+}
+
 /// sched_getattr(2).
 pub fn sched_getattr(tid: i32) -> nix::Result<libc::sched_attr> {
     // SAFETY: plain numbers, for which zero is a value; the size passed is the structure's.

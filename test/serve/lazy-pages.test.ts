@@ -122,6 +122,29 @@ test('several copies from one server, of which one is killed in the middle', () 
     ),
   ));
 
+test('twenty copies from one server, ten at once', () =>
+  orSkip('twenty copies', () =>
+    withScene(
+      'wide',
+      async (scene) => {
+        const images = await dump(scene, 'full');
+        await withServer(images, ['--keep'], async (server) => {
+          for (const wave of ['a', 'b']) {
+            const names = Array.from({ length: 10 }, (_, n) => `${wave}${n}`);
+            const copies = await Promise.all(
+              names.map((name) => restoreLazily(scene, images, name, ['-o', `${name}.log`])),
+            );
+            await Promise.all(copies.map((copy) => prove(copy, scene.beats)));
+          }
+          server.signal('SIGTERM');
+          const { sessions } = await endsWell(server);
+          assert.is(sessions.length, 20);
+        });
+      },
+      ['4'],
+    ),
+  ));
+
 test('what was touched is recorded, and brought in that order', () =>
   orSkip('recorded', () =>
     withScene('anonymous', async (scene) => {

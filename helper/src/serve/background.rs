@@ -2,10 +2,9 @@
 
 use super::server::Server;
 use super::task::Task;
+use crate::sys;
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// Pages that are read at a time.
@@ -13,10 +12,6 @@ const CHUNK: u64 = 256;
 
 /// How often a thread that has nothing to do looks whether all is over.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How long a piece waits at most while others are waited for, and how often it looks.
-const WAIT: Duration = Duration::from_micros(50);
-const WAITS: usize = 20;
 
 /// Tasks in which pages are missing; each in its turn.
 #[derive(Default)]
@@ -63,6 +58,7 @@ impl Background {
 impl Server {
     /// What a thread does until the server is over.
     pub fn work_in_background(self: &Arc<Self>) {
+        sys::be_nice(); // who waits for a page goes first, on a busy processor too
         while !self.is_over() {
             let tasks = self.background.lock().len();
             if !(0..tasks).any(|_| self.bring_some()) {
@@ -84,15 +80,5 @@ impl Server {
         });
         self.settle(&task);
         brought
-    }
-
-    /// Wait while threads wait for pages, but not for ever.
-    pub fn give_way(&self) {
-        for _ in 0..WAITS {
-            if self.urgent.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-            thread::sleep(WAIT);
-        }
     }
 }

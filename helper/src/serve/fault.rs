@@ -11,7 +11,6 @@ use crate::memory::PAGE;
 use crate::sys::{self, Fill};
 use nix::errno::Errno;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,31 +35,49 @@ impl Watched for Task {
     }
 
     fn ready(self: Arc<Self>, server: &Arc<Server>, again: &dyn Fn()) -> bool {
-        let mut pages = self.drain(&mut self.lock(), server);
-        let since = Instant::now();
-        again();
-        pages.sort_unstable();
-        pages.dedup();
-        // Where an answer is far away, all are asked for at once.
-        let ours = if server.sources.has_remote() { 1 } else { pages.len() };
-        server.hand_on(&self, pages.split_off(ours.min(pages.len())));
-        for page in pages {
-            self.busy(|| Fault { task: self.clone(), page, since }.serve(server));
+        if server.sources.has_remote() {
+            // An answer is far away: all are asked for at once, by as many threads.
+            let pages = self.waited_for(server);
+            again();
+            server.hand_on(&self, pages);
+        } else {
+            // Who touches one page often touches the next: the same thread stays for it, rather
+            // than have another one woken on another processor.
+            loop {
+                let pages = self.waited_for(server);
+                if pages.is_empty() {
+                    break;
+                }
+                let since = Instant::now();
+                for page in pages {
+                    self.busy(|| Fault { task: self.clone(), page, since }.serve(server));
+                }
+            }
+            again();
         }
         server.settle(&self);
         true
     }
 }
 
+impl Task {
+    /// The pages that threads wait for now.
+    fn waited_for(&self, server: &Arc<Server>) -> Vec<u64> {
+        let mut pages = self.drain(&mut self.lock_first(), server);
+        pages.sort_unstable();
+        pages.dedup();
+        pages
+    }
+}
+
 impl Fault {
     pub fn serve(&self, server: &Arc<Server>) {
         let Fault { task, page, since } = self;
-        server.urgent.fetch_add(1, Ordering::Relaxed);
         task.session.counts.add(|totals| totals.faults += 1);
         task.record(*page, server);
         let mut patience = Patience::default();
         loop {
-            let chunk = task.lock().remaining.around(*page, server.around());
+            let chunk = task.lock_first().remaining.around(*page, server.around());
             if let Some(chunk) = chunk {
                 if task.bring(server, &chunk, Some(*page)) {
                     break;
@@ -75,7 +92,6 @@ impl Fault {
                 }
             }
         }
-        server.urgent.fetch_sub(1, Ordering::Relaxed);
         task.session.counts.waited(since.elapsed());
     }
 }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Pages filled under the lock at a time: a thread that waits for another page waits for that too.
-const SLICE: u64 = 64;
+const SLICE: u64 = 32;
 
 /// Respites while the kernel has to be waited for: the first, and where they stop to grow.
 const RESPITE: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
@@ -67,10 +67,10 @@ impl Task {
         let mut filled = Filled::default();
         let (mut width, mut patience) = (SLICE, Patience::default());
         loop {
-            if wanted.is_none() {
-                server.give_way();
-            }
-            let mut state = self.lock();
+            let mut state = match wanted {
+                Some(_) => self.lock_first(),
+                None => self.lock_last(),
+            };
             let faults = match self.step(&mut state, (chunk, data, wanted), &mut width, &mut filled)
             {
                 Step::Done => return filled,

@@ -58,6 +58,7 @@ pub fn serve(request: &ServeRequest, wire: &Wire, limit: &Limit) -> Result<()> {
     attend(&server, wire, request.keep, || server.poll.remove(token));
     drop(listener);
     server.over.store(true, Ordering::Relaxed);
+    server.poll.end();
     server.background.wake();
     for thread in threads {
         let _ = thread.join();

@@ -4,13 +4,14 @@
 use super::server::Server;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How often a thread that has nothing to do looks whether all is over, in milliseconds.
-const TICK: u16 = 100;
+/// What tells the end: to every thread, and for good.
+const END: u64 = u64::MAX;
 
 /// What can be waited for.
 pub trait Watched: Send + Sync {
@@ -22,6 +23,7 @@ pub trait Watched: Send + Sync {
 
 pub struct Poll {
     epoll: Epoll,
+    end: EventFd,
     next: AtomicU64,
     watched: Mutex<Items>,
 }
@@ -33,7 +35,14 @@ const FLAGS: EpollFlags = EpollFlags::EPOLLIN.union(EpollFlags::EPOLLONESHOT);
 impl Poll {
     pub fn new() -> nix::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Poll { epoll, next: AtomicU64::new(0), watched: Mutex::default() })
+        let end = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+        epoll.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
+        Ok(Poll { epoll, end, next: AtomicU64::new(0), watched: Mutex::default() })
+    }
+
+    /// Have every thread look whether the server is over.
+    pub fn end(&self) {
+        let _ = self.end.write(1);
     }
 
     /// A number by which something can be watched and forgotten.
@@ -63,7 +72,7 @@ impl Poll {
     pub fn work(&self, server: &Arc<Server>) {
         while !server.is_over() {
             let mut events = [EpollEvent::empty()];
-            match self.epoll.wait(&mut events, EpollTimeout::from(TICK)) {
+            match self.epoll.wait(&mut events, EpollTimeout::NONE) {
                 Ok(0) | Err(Errno::EINTR) => continue,
                 Ok(_) => self.serve(events[0].data(), server),
                 Err(_) => return,

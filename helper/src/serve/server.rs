@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,8 +37,6 @@ pub struct Server {
     pub background: Background,
     /// Pages that were missing in all tasks so far when they came.
     pub missed: AtomicU64,
-    /// Faults that are being served.
-    pub urgent: AtomicUsize,
     pub record: bool,
     pub queue: Arc<Queue>,
     pub prefetch: Prefetch,

@@ -15,7 +15,7 @@ use crate::sys;
 use crate::wire::{Request, ServeRequest, SourceRequest, Wire};
 use std::collections::HashMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -54,7 +54,6 @@ pub fn prepare(request: &ServeRequest, wire: &Wire, limit: &Limit) -> Result<Ser
         poll: Poll::new().map_err(|errno| kernel("epoll", errno))?,
         background: Background::default(),
         missed: AtomicU64::new(0),
-        urgent: AtomicUsize::new(0),
         record: request.record,
         queue: Arc::new(Queue::new().map_err(|errno| kernel("eventfd", errno))?),
         prefetch: request.prefetch,

@@ -15,9 +15,14 @@ use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Messages read at a time.
 const BATCH: usize = 16;
+
+/// How long the background lets others go first.
+const COURTESY: Duration = Duration::from_micros(30);
 
 pub struct Task {
     /// Its pid in the images; of a child, its forefather's.
@@ -30,6 +35,8 @@ pub struct Task {
     pub token: u64,
     /// Threads that bring pages to it, and may have something to tell of that.
     busy: AtomicUsize,
+    /// Who wait for the lock and are to have it first.
+    first: AtomicUsize,
     retired: AtomicBool,
 }
 
@@ -62,12 +69,31 @@ impl Task {
             state: Mutex::new(state),
             token,
             busy: AtomicUsize::new(0),
+            first: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
         })
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a thread of the process that waits: before those that `lock_last`.
+    pub fn lock_first(&self) -> MutexGuard<'_, State> {
+        self.first.fetch_add(1, Ordering::AcqRel);
+        let state = self.lock();
+        self.first.fetch_sub(1, Ordering::AcqRel);
+        state
+    }
+
+    /// Once nobody waits who is to be first; but not for ever. Such a lock is not fair by itself: who
+    /// has just let it go has it again before another is awake.
+    pub fn lock_last(&self) -> MutexGuard<'_, State> {
+        let start = Instant::now();
+        while self.first.load(Ordering::Acquire) > 0 && start.elapsed() < COURTESY {
+            thread::yield_now();
+        }
+        self.lock()
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
