@@ -37,6 +37,8 @@ pub struct Task {
     busy: AtomicUsize,
     /// Who wait for the lock and are to have it first.
     first: AtomicUsize,
+    /// The background brings what will be waited for next: by plan.
+    hurry: AtomicBool,
     retired: AtomicBool,
 }
 
@@ -70,6 +72,7 @@ impl Task {
             token,
             busy: AtomicUsize::new(0),
             first: AtomicUsize::new(0),
+            hurry: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         })
     }
@@ -86,11 +89,12 @@ impl Task {
         state
     }
 
-    /// Once nobody waits who is to be first; but not for ever. Such a lock is not fair by itself: who
-    /// has just let it go has it again before another is awake.
+    /// Once nobody waits who is to be first; but not for ever, and not in a hurry. Such a lock is not
+    /// fair by itself: who has just let it go has it again before another is awake.
     pub fn lock_last(&self) -> MutexGuard<'_, State> {
         let start = Instant::now();
-        while self.first.load(Ordering::Acquire) > 0 && start.elapsed() < COURTESY {
+        let others_wait = || self.first.load(Ordering::Acquire) > 0;
+        while others_wait() && !self.hurry.load(Ordering::Relaxed) && start.elapsed() < COURTESY {
             thread::yield_now();
         }
         self.lock()
@@ -160,10 +164,12 @@ impl Task {
         while let Some(&(page, count)) = plan.get(state.planned) {
             let chunk = state.remaining.take(page, page.saturating_add(count), most);
             if chunk.is_some() {
+                self.hurry.store(true, Ordering::Relaxed);
                 return chunk;
             }
             state.planned += 1;
         }
+        self.hurry.store(false, Ordering::Relaxed);
         let cursor = state.cursor;
         let chunk = state.remaining.take(cursor, u64::MAX, most);
         let chunk = chunk.or_else(|| state.remaining.take(0, u64::MAX, most))?;
