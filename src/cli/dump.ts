@@ -6,6 +6,7 @@ import { printJson, say } from './print.js';
 import { ProgressBar } from './progress.js';
 import { abortOnSignals } from './signals.js';
 import { summary } from './summary.js';
+import { camelCased } from './values.js';
 
 export async function run({ json, ...values }: Record<string, unknown>): Promise<number> {
   const bar = new ProgressBar();
@@ -24,11 +25,4 @@ export async function run({ json, ...values }: Record<string, unknown>): Promise
   } finally {
     bar.stop();
   }
-}
-
-/** The library's names of options are CRIU's, in camel case. */
-function camelCased(values: Record<string, unknown>): Record<string, unknown> {
-  const rename = (name: string) =>
-    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [rename(name), value]));
 }

@@ -7,13 +7,12 @@ import { printJson, say } from './print.js';
 import { ProgressBar } from './progress.js';
 import { abortOnSignals } from './signals.js';
 import { bytes, plural, time } from './units.js';
+import { camelCased } from './values.js';
 
 export async function run({ json, ...values }: Record<string, unknown>): Promise<number> {
-  const { 'images-dir': imagesDir, ...rest } = values;
   const bar = new ProgressBar();
   const options = {
-    ...rest,
-    imagesDir,
+    ...camelCased(values),
     signal: abortOnSignals('filling'),
     onProgress: (progress) => bar.update(progress),
   } as FillOptions;

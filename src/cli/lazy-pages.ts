@@ -7,14 +7,12 @@ import { serve } from '../serve/serve.js';
 import { printJson, say } from './print.js';
 import { stopOnSignals } from './signals.js';
 import { bytes, plural, time } from './units.js';
+import { camelCased } from './values.js';
 
 /** Exit code 1 where a restore did not get all its pages. */
 export async function run({ json, ...values }: Record<string, unknown>): Promise<number> {
-  const { 'images-dir': imagesDir, 'work-dir': workDir, ...rest } = values;
   const options = {
-    ...rest,
-    imagesDir,
-    workDir,
+    ...camelCased(values),
     ...stopOnSignals(),
     onListening: (socket: string) => say(`ckpt: serving pages on ${socket}`),
     onLog: (line: string) => say(`ckpt: ${line}`),

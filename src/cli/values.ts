@@ -48,3 +48,10 @@ function size(rawName: string, text: string): number {
 function usage(message: string): CkptError {
   return new CkptError('E_USAGE', message);
 }
+
+/** The library's names of options are CRIU's, in camel case. */
+export function camelCased(values: Record<string, unknown>): Record<string, unknown> {
+  const rename = (name: string) =>
+    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [rename(name), value]));
+}

@@ -5,6 +5,7 @@
  */
 
 import { rmSync } from 'node:fs';
+import { now } from '../clock.js';
 import { findFolders, makeStaging } from '../dump/folders.js';
 import { CkptError } from '../errors.js';
 import { PE_PARENT, PE_PRESENT } from '../images/pagemap.js';
@@ -21,14 +22,14 @@ const LAZY = '--lazy-pages';
 
 /** Throws CkptError where criu could not be brought to try; how that ended is in the result. */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
-  const start = performance.now();
+  const start = now();
   const { imagesDir, args = [] } = options;
   if (!imagesDir) throw new CkptError('E_USAGE', '--images-dir DIR is missing: what to restore?');
   const set = await readManifest(imagesDir);
   const from = options.from ?? (args.includes(LAZY) ? `images:${set.dir}` : undefined);
   const missing = countMissing(set);
   const done = from === undefined ? await plainly(options, set, missing) : await lazily();
-  return { imagesDir: set.dir, ...done, timeUs: Math.round((performance.now() - start) * 1000) };
+  return { imagesDir: set.dir, ...done, timeUs: Math.round((now() - start) * 1000) };
 
   async function lazily(): Promise<Omit<RestoreResult, 'imagesDir' | 'timeUs'>> {
     const staging = missing.eager > 0 ? makeStaging(set.dir) : undefined;

@@ -6,6 +6,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
+import { now } from '../clock.js';
 import { findFolders } from '../dump/folders.js';
 import { startRun, type Run } from '../dump/run.js';
 import { HelperClient } from '../helper/client.js';
@@ -59,7 +60,7 @@ async function serveSet(
   options: ServeOptions,
   report: (progress: ServeProgress) => void,
 ): Promise<ServeResult> {
-  const start = performance.now();
+  const start = now();
   checkOptions(options);
   const { prefetch, record, from = `images:${options.imagesDir}` } = options;
   const set = await readManifest(options.imagesDir);
@@ -72,7 +73,7 @@ async function serveSet(
     const tables = makeTables(set, source);
     const tally = await run({ options, workDir, source, recorder, report }, tables);
     recorder?.write();
-    const timeUs = Math.round((performance.now() - start) * 1000);
+    const timeUs = Math.round((now() - start) * 1000);
     const socket = join(workDir, SOCKET);
     return { imagesDir: set.dir, from: source.name, socket, ...tally.result(), timeUs };
   } finally {

@@ -120,7 +120,7 @@ impl<'a> Stopped<'a> {
         self.threads.iter().map(|thread| Job {
             pid: self.process.pid,
             tid: thread.tid,
-            seccomp: thread.status.field("Seccomp").is_some_and(|mode| mode != "0"),
+            seccomp: thread.status.confined(),
             context: &thread.context,
             script: &thread.script,
             bell: Bell::choose(&thread.status, &thread.context),

@@ -31,6 +31,11 @@ impl Status {
         }
     }
 
+    /// Is the thread confined by seccomp(2)?
+    pub fn confined(&self) -> bool {
+        self.field("Seccomp").is_some_and(|mode| mode != "0")
+    }
+
     /// What stands after `NAME:`, if there is such a line.
     pub fn field(&self, name: &str) -> Option<&str> {
         let is_field = |at: usize| {

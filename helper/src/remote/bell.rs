@@ -25,9 +25,7 @@ impl Bell {
     /// For a stopped thread. None where no signal will do, where its calls would have to pass a
     /// seccomp filter, or where its own system call goes on by its restart_block.
     pub fn choose(status: &Status, context: &Context) -> Option<Self> {
-        if status.field("Seccomp").is_some_and(|mode| mode != "0")
-            || frame::restarts(&context.regs.0)
-        {
+        if status.confined() || frame::restarts(&context.regs.0) {
             return None;
         }
         let set = |name| status.number(name, 16).ok();
