@@ -83,7 +83,7 @@ function testFiles(parts) {
 }
 
 const parts = process.argv.slice(2);
-const cargo = ['cargo', 'test', '--locked', '--', '--show-output'];
+const cargo = ['cargo', 'test', '--locked', '--no-fail-fast', '--', '--show-output'];
 const suites = [
   { name: 'the oracle', command: ['test/oracle/setup.sh'], count: () => none },
   ...(parts.length === 0 ? [{ name: 'cargo test', command: cargo, count: countCargo }] : []),

@@ -19,10 +19,15 @@ impl Before {
     /// Read what will be needed of these processes, which still run; of none at all if that is
     /// cheap enough to be done under the freeze. Whoever cannot be read is left out.
     pub fn prepare(pids: &[i32]) -> Self {
+        Self::prepare_beyond(CHEAP, pids)
+    }
+
+    /// `prepare` with a bound of one's own on what is cheap.
+    pub(super) fn prepare_beyond(cheap: Duration, pids: &[i32]) -> Self {
         let start = Instant::now();
         let read = |&pid: &i32| Some((pid, Smaps::read(pid).ok()?));
         let smaps = pids.iter().filter_map(read).collect();
-        if start.elapsed() <= CHEAP {
+        if start.elapsed() <= cheap {
             return Before::default();
         }
         Before(smaps)
