@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'E_PERMISSION'
   | 'E_TARGET_GONE' // it ended while it was being dumped
   | 'E_TARGET_CHANGED' // it executed another program or forked beyond reach while being dumped
+  | 'E_TOO_BUSY' // it writes faster than it can be copied within the pause that is allowed
   | 'E_ZOMBIE' // the root of the tree is a zombie
   | 'E_KERNEL_THREAD'
   | 'E_OWN_ANCESTOR' // the tree holds ckpt itself

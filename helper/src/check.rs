@@ -114,10 +114,7 @@ fn soft_dirty() -> Tried {
 }
 
 fn uffd_wp_async() -> Tried {
-    const WP: u64 = 1 << 0;
-    const WP_UNPOPULATED: u64 = 1 << 13;
-    const WP_ASYNC: u64 = 1 << 15;
-    sys::userfaultfd(WP | WP_UNPOPULATED | WP_ASYNC)?;
+    sys::uffd_open(sys::UFFD_USER_MODE_ONLY, crate::memory::tracker::FEATURES)?;
     Ok("userfaultfd with WP_ASYNC and WP_UNPOPULATED".into())
 }
 

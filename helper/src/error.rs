@@ -38,6 +38,8 @@ pub enum Code {
     PageSource,
     #[serde(rename = "E_WORK_DIR")]
     WorkDir,
+    #[serde(rename = "E_TOO_BUSY")]
+    TooBusy,
     #[serde(rename = "E_KERNEL")]
     Kernel,
     #[serde(rename = "E_PROTOCOL")]

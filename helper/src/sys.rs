@@ -12,7 +12,7 @@ use nix::sys::wait::{waitpid, WaitPidFlag};
 use nix::time::ClockId;
 use nix::unistd::{gettid, Pid};
 use std::cmp::Ordering;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// pidfd_open(2): refers to this very process whatever becomes of its number.
@@ -257,25 +257,6 @@ pub fn xsave_component(bit: u32) -> (u32, u32) {
     // SAFETY: every x86-64 has CPUID; a leaf that is not there reads as zeros.
     let leaf = unsafe { std::arch::x86_64::__cpuid_count(0xd, bit) };
     (leaf.ebx, leaf.eax)
-}
-
-/// userfaultfd(2), for faults of user space only, and its handshake. Errors: `EINVAL` if it has not
-/// all of the `features`.
-pub fn userfaultfd(features: u64) -> nix::Result<OwnedFd> {
-    const UFFD_USER_MODE_ONLY: i32 = 1;
-    const UFFD_API: u64 = 0xaa;
-    const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
-    // struct uffdio_api: api, features, ioctls
-    let mut api = [UFFD_API, features, 0];
-    // SAFETY: a result that is not an error is a descriptor of ours; the ioctl reads and fills a
-    // structure of three u64.
-    unsafe {
-        let flags = libc::O_CLOEXEC | UFFD_USER_MODE_ONLY;
-        let fd = Errno::result(libc::syscall(libc::SYS_userfaultfd, flags))?;
-        let fd = OwnedFd::from_raw_fd(fd as i32);
-        Errno::result(libc::ioctl(fd.as_raw_fd(), UFFDIO_API, api.as_mut_ptr()))?;
-        Ok(fd)
-    }
 }
 
 // ---- Files: descriptors of another task, what only they can be asked (capture/files/*) ----
@@ -526,6 +507,9 @@ pub struct PageQuery {
     pub any: u64,
     /// Tell these of each region; pages that differ in them are different regions.
     pub told: u64,
+    /// Write-protect the pages that are told of, for a userfaultfd with WP_ASYNC to see the next
+    /// write (PM_SCAN_WP_MATCHING). Where there is none, pages are passed over.
+    pub protect: bool,
 }
 
 /// ioctl PAGEMAP_SCAN on /proc/PID/pagemap: ascending regions of the pages between two addresses
@@ -542,8 +526,9 @@ pub fn pagemap_scan(
     let (vec, vec_len) = (regions.as_mut_ptr() as u64, regions.len() as u64);
     // struct pm_scan_arg: size, flags, start, end, walk_end, vec, vec_len, max_pages,
     // category_inverted, category_mask, category_anyof_mask, return_mask
-    let PageQuery { inverted, all, any, told } = *query;
-    let mut argument = [96, 0, start, end, 0, vec, vec_len, 0, inverted, all, any, told];
+    let PageQuery { inverted, all, any, told, protect } = *query;
+    let mut argument =
+        [96, u64::from(protect), start, end, 0, vec, vec_len, 0, inverted, all, any, told];
     // SAFETY: the argument has the structure's 96 bytes; the kernel writes at most `vec_len`
     // regions, which are plain integers, at `vec`.
     let result = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, argument.as_mut_ptr()) };
@@ -635,20 +620,52 @@ pub fn uffd_wake(uffd: BorrowedFd, start: u64, length: u64) -> nix::Result<()> {
     Errno::result(unsafe { libc::ioctl(uffd.as_raw_fd(), WAKE, range.as_mut_ptr()) }).map(drop)
 }
 
-/// userfaultfd(2) of our own address space, not blocking, with UFFDIO_API done for `features`; it,
-/// and all the features that there are.
-pub fn uffd_open(features: u64) -> nix::Result<(OwnedFd, u64)> {
-    const API: libc::c_ulong = 0xc018_aa3f;
-    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
-    // SAFETY: takes integers only; a result that is not an error is a descriptor of ours. The
-    // ioctl's argument is a struct uffdio_api: api, features, ioctls.
-    unsafe {
+/// What userfaultfd(2) is called with where faults of the kernel are to be told as well, which
+/// takes privileges.
+pub const UFFD: i32 = libc::O_CLOEXEC | libc::O_NONBLOCK;
+/// And where they are not: anybody may.
+pub const UFFD_USER_MODE_ONLY: i32 = UFFD | 1;
+
+/// userfaultfd(2) of our own address space, with UFFDIO_API done for `features`; it, and all the
+/// features that there are. Errors: `EINVAL` if it has not all of those.
+pub fn uffd_open(flags: i32, features: u64) -> nix::Result<(OwnedFd, u64)> {
+    // SAFETY: takes integers only; a result that is not an error is a descriptor of ours.
+    let uffd = unsafe {
         let fd = Errno::result(libc::syscall(libc::SYS_userfaultfd, flags))?;
-        let uffd = OwnedFd::from_raw_fd(fd as i32);
-        let mut api = [0xaa, features, 0u64];
-        Errno::result(libc::ioctl(uffd.as_raw_fd(), API, api.as_mut_ptr()))?;
-        Ok((uffd, api[1]))
-    }
+        OwnedFd::from_raw_fd(fd as i32)
+    };
+    let features = uffd_api(uffd.as_fd(), features)?;
+    Ok((uffd, features))
+}
+
+/// The handshake of a new userfaultfd, whosever memory it is for; all the features that there are.
+pub fn uffd_api(uffd: BorrowedFd, features: u64) -> nix::Result<u64> {
+    const API: libc::c_ulong = 0xc018_aa3f;
+    let mut api = [0xaa, features, 0u64];
+    // SAFETY: the argument is a struct uffdio_api: api, features, ioctls.
+    Errno::result(unsafe { libc::ioctl(uffd.as_raw_fd(), API, api.as_mut_ptr()) })?;
+    Ok(api[1])
+}
+
+/// UFFDIO_REGISTER for write-protection, of all mappings in a range that begins in one. Errors:
+/// `EBUSY` if another userfaultfd has one of them, `EPERM` and `EINVAL` for kinds that cannot be,
+/// `ESRCH` if the memory is gone (execve(2), exit).
+pub fn uffd_register_wp(uffd: BorrowedFd, start: u64, end: u64) -> nix::Result<()> {
+    const REGISTER: libc::c_ulong = 0xc020_aa00;
+    const MODE_WP: u64 = 2;
+    let mut argument = [start, end - start, MODE_WP, 0];
+    // SAFETY: the argument is a struct uffdio_register: start, len, mode, ioctls.
+    Errno::result(unsafe { libc::ioctl(uffd.as_raw_fd(), REGISTER, argument.as_mut_ptr()) })
+        .map(drop)
+}
+
+/// UFFDIO_UNREGISTER, which lifts the write-protection too.
+pub fn uffd_unregister(uffd: BorrowedFd, start: u64, end: u64) -> nix::Result<()> {
+    const UNREGISTER: libc::c_ulong = 0x8010_aa01;
+    let mut range = [start, end - start];
+    // SAFETY: the argument is a struct uffdio_range.
+    Errno::result(unsafe { libc::ioctl(uffd.as_raw_fd(), UNREGISTER, range.as_mut_ptr()) })
+        .map(drop)
 }
 
 /// A descriptor that our parent gave us, if it did. To be called once for each.

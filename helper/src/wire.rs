@@ -54,6 +54,24 @@ pub struct DumpRequest {
     pub ghost_limit: u64,
     /// 0: none.
     pub timeout_ms: u64,
+    /// Copy pages in rounds while the tree runs, to keep the pause short.
+    pub live: Option<LiveRequest>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct LiveRequest {
+    pub max_pause_us: u64,
+    pub max_rounds: u32,
+    pub on_slow: OnSlow,
+}
+
+/// What to do where the pause would be longer than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnSlow {
+    Dump,
+    Fail,
+    Throttle,
 }
 
 #[derive(Debug, Deserialize)]

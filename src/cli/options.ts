@@ -9,7 +9,7 @@ export interface Option {
   /** What the option takes, as the help shows it; a switch takes nothing. */
   value?: string;
   /** How the value is read; a string if not said. */
-  type?: 'number' | 'size' | 'list' | 'level';
+  type?: 'number' | 'size' | 'time' | 'list' | 'level';
   /** The value may be left out, and stands for this then. */
   implied?: string;
   group:
@@ -61,6 +61,23 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     value: 'PATH',
     group: 'Memory',
     help: 'with --skip-pages: write all pages into a flat store, a new file or a block device',
+  },
+  'max-pause': {
+    value: 'TIME',
+    type: 'time',
+    group: 'Memory',
+    help: 'copy pages while the tree runs, until the rest takes no longer than TIME (10ms, 1s)',
+  },
+  'max-rounds': {
+    value: 'N',
+    type: 'number',
+    group: 'Memory',
+    help: 'with --max-pause: rounds to try that in (default: 30)',
+  },
+  'on-slow': {
+    value: 'dump|fail|throttle',
+    group: 'Memory',
+    help: 'and if it cannot be: dump anyway, fail (default), or slow the tree down',
   },
   'prev-images-dir': { value: 'DIR', group: 'Memory', help: 'a parent set; refused for now' },
 

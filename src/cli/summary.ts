@@ -13,6 +13,7 @@ export function summary(result: DumpResult): string {
   return [
     `Dumped ${what} in ${time(timesUs.total)}; pause ${time(pauseUs)}`,
     `  pages   ${pageLine(result)}`,
+    ...liveLine(result),
     `  images  ${plural(files.length, 'file')}, ${bytes(result.bytes)} in ${imagesDir}`,
     `  tree    ${tree} ${LEFT[left]}`,
   ].join('\n');
@@ -26,6 +27,13 @@ function pageLine({ pages }: DumpResult): string {
     .filter(([{ listed }]) => listed > 0)
     .map(([count, name]) => classText(count, name));
   return parts.join('; ') || 'none';
+}
+
+function liveLine({ live }: DumpResult): string[] {
+  if (!live) return [];
+  const { rounds, copied, left } = live;
+  const before = `${bytes(copied * PAGE)} copied before the pause, in ${plural(rounds, 'round')}`;
+  return [`  live    ${before}; ${bytes(left * PAGE)} left for it`];
 }
 
 function classText({ listed, written }: PageCount, name: string): string {

@@ -28,6 +28,7 @@ export function readValue(word: Word, option: Partial<Option>, before: unknown):
   if (value === undefined || value === '') throw usage(`${rawName} needs a value: ${option.value}`);
   if (option.type === 'list') return [...((before as string[] | undefined) ?? []), value];
   if (option.type === 'size') return size(rawName, value);
+  if (option.type === 'time') return milliseconds(rawName, value);
   return option.type ? wholeNumber(rawName, value) : value;
 }
 
@@ -43,6 +44,13 @@ function size(rawName: string, text: string): number {
   const bytes = Number(digits) * UNITS[unit!]!;
   if (Number.isSafeInteger(bytes)) return bytes;
   throw usage(`${rawName}: '${text}' is not a size such as 64K, 8M or 1G`);
+}
+
+/** A time with its unit, in milliseconds. */
+function milliseconds(rawName: string, text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(text) ?? [];
+  if (digits !== undefined) return Number(digits) * (unit === 's' ? 1000 : 1);
+  throw usage(`${rawName}: '${text}' is not a time such as 10ms or 1s`);
 }
 
 function usage(message: string): CkptError {

@@ -29,6 +29,16 @@ export interface DumpOptions {
   /** With `skipPages`: a new file, or a block device, that gets all pages, as `file:PATH` reads them. */
   pageStore?: string;
 
+  /**
+   * Milliseconds that the tree may be paused for: pages are copied in rounds while it runs, until
+   * the rest can be copied in that time.
+   */
+  maxPause?: number;
+  /** Rounds after which that is given up. Default: 30. */
+  maxRounds?: number;
+  /** What is done then: dump nevertheless, fail (default), or slow the tree down first. */
+  onSlow?: 'dump' | 'fail' | 'throttle';
+
   /** A parent set, relative to `imagesDir`. Refused for now. */
   prevImagesDir?: string;
 
@@ -62,6 +72,7 @@ export interface DumpOptions {
   onLog?: (line: string) => void;
 }
 
+const ON_SLOW = ['dump', 'fail', 'throttle'];
 const CGROUP_MODES = ['soft', 'none', 'ignore'];
 
 /**
@@ -77,6 +88,7 @@ export function checkOptions(options: DumpOptions): void {
   if (options.pageStore !== undefined && !skipPages) {
     throw usage('--page-store without --skip-pages: the pages would be in the images as well');
   }
+  checkLive(options);
   for (const resource of external ?? []) checkExternal(resource);
   if (manageCgroups !== undefined && !CGROUP_MODES.includes(manageCgroups)) {
     throw usage(`--manage-cgroups: '${manageCgroups}' is none of ${CGROUP_MODES.join(', ')}`);
@@ -99,6 +111,20 @@ function checkTarget({ tree, imagesDir, leaveRunning, leaveStopped }: DumpOption
   if (!imagesDir) throw usage('--images-dir DIR is missing: where are the images to be written?');
   if (leaveRunning && leaveStopped) {
     throw usage('--leave-running and --leave-stopped exclude each other');
+  }
+}
+
+function checkLive({ maxPause, maxRounds, onSlow, skipPages }: DumpOptions): void {
+  if (maxPause === undefined) {
+    if (maxRounds !== undefined) throw usage('--max-rounds without --max-pause');
+    if (onSlow !== undefined) throw usage('--on-slow without --max-pause');
+    return;
+  }
+  if (!(maxPause > 0)) throw usage(`--max-pause: ${maxPause} ms is no time`);
+  if (skipPages) throw usage('--max-pause with --skip-pages: no pages are copied');
+  if (maxRounds !== undefined && !(maxRounds >= 1)) throw usage('--max-rounds: at least 1');
+  if (onSlow !== undefined && !ON_SLOW.includes(onSlow)) {
+    throw usage(`--on-slow: '${onSlow}' is none of ${ON_SLOW.join(', ')}`);
   }
 }
 

@@ -5,6 +5,8 @@ import type { DumpOptions } from './options.js';
 
 /** CRIU's own limit, in bytes. */
 const GHOST_LIMIT = 2 ** 20;
+/** Far more than it ever takes where it goes well: what is left shrinks from round to round. */
+const MAX_ROUNDS = 30;
 const COPY = { all: 'none', lazy: 'unlazy' } as const;
 
 /** The dump of `options`, its files to be made in the folder `dir`. */
@@ -19,7 +21,15 @@ export function requestOf(options: DumpOptions, dir: string): DumpRequest {
     pages_name: 'pages-{}.img',
     ghost_limit: ghostLimit,
     timeout_ms: Math.round(timeout * 1000),
+    ...liveOf(options),
   };
+}
+
+function liveOf(options: DumpOptions): Pick<DumpRequest, 'live'> {
+  const { maxPause, maxRounds = MAX_ROUNDS, onSlow = 'fail' } = options;
+  if (maxPause === undefined) return {};
+  const max_pause_us = Math.round(maxPause * 1000);
+  return { live: { max_pause_us, max_rounds: maxRounds, on_slow: onSlow } };
 }
 
 /** What becomes of the tree, once the set is complete. */

@@ -2,7 +2,9 @@
 
 import { resolve } from 'node:path';
 import { now } from '../clock.js';
+import type { LiveFacts } from '../helper/protocol.js';
 import type { ImageFile } from '../images/set.js';
+import type { DumpOptions } from './options.js';
 import { actionOf } from './request.js';
 import type { Session } from './take.js';
 import type { Tally } from './tally.js';
@@ -22,6 +24,18 @@ export interface ProcessResult {
   pages: PageCount;
 }
 
+export interface LiveResult {
+  rounds: number;
+  /** Pages that were copied meanwhile, some more than once. */
+  copied: number;
+  /** Pages that were left for the pause, and how long it was expected to be, in microseconds. */
+  left: number;
+  estimateUs: number;
+  /** How often the tree was stopped before, and for how long at most, in microseconds. */
+  stops: number;
+  longestUs: number;
+}
+
 export interface DumpResult {
   tree: number;
   /** Absolute. */
@@ -35,6 +49,8 @@ export interface DumpResult {
   pauseUs: number;
   /** Microseconds of each phase; `total` is the whole dump, the images' writing included. */
   timesUs: { freeze: number; capture: number; scan: number; copy: number; total: number };
+  /** With `maxPause`: how the running tree was copied before the freeze. */
+  live?: LiveResult;
   threads: number;
   /** By class: private pages that a lazy restore may take late, other private ones, shared memory. */
   pages: { lazy: PageCount; other: PageCount; shared: PageCount };
@@ -64,6 +80,8 @@ export function makeResult(
   start: number,
 ): DumpResult {
   const { freeze, capture, scan, copy, ...times } = captured!.times_us;
+  const pauseUs = frozen ?? times.frozen ?? times.total;
+  const live = captured!.live && liveOf(captured!.live);
   const total = Math.round((now() - start) * 1000);
   return {
     tree: options.tree,
@@ -71,13 +89,27 @@ export function makeResult(
     left: LEFT[actionOf(options)],
     skipPages: options.skipPages ?? false,
     ...(options.pageStore !== undefined && { pageStore: resolve(options.pageStore) }),
-    pauseUs: frozen ?? times.frozen ?? times.total,
+    pauseUs,
     timesUs: { freeze, capture, scan, copy, total },
+    ...(live && { live }),
     threads: processes.reduce((sum, { threads }) => sum + threads, 0),
     pages,
     processes,
     files,
     bytes: files.reduce((sum, { size }) => sum + size, 0),
-    warnings,
+    warnings: [...warnings, ...tooLong(options, pauseUs)],
   };
+}
+
+function liveOf({ estimate_us, longest_us, ...rest }: LiveFacts): LiveResult {
+  const { rounds, copied, left, stops } = rest;
+  return { rounds, copied, left, estimateUs: estimate_us, stops, longestUs: longest_us };
+}
+
+/** The pause that was allowed, and what it became. */
+function tooLong({ maxPause }: DumpOptions, pauseUs: number): string[] {
+  if (maxPause === undefined || pauseUs <= maxPause * 1000) return [];
+  return [
+    `the pause of ${(pauseUs / 1000).toFixed(1)} ms is longer than --max-pause ${maxPause}ms`,
+  ];
 }

@@ -45,6 +45,7 @@ export async function takeDump(session: Session): Promise<DumpResult> {
     const made = await makeSet(session, client, staging, tally);
     const frozen = await conclude(session, client, staging, made.files);
     const result = makeResult(session, made, tally, frozen, start);
+    for (const warning of result.warnings.slice(made.warnings.length)) log.warn(warning);
     await saveStats(session, result, tally);
     return result;
   } finally {

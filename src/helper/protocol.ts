@@ -58,6 +58,13 @@ export interface DumpRequest {
   ghost_limit: number;
   /** 0: none; counted from the request. */
   timeout_ms: number;
+  /** With `copy: 'all'`: copy pages in rounds while the tree runs, to keep the pause short. */
+  live?: {
+    max_pause_us: number;
+    max_rounds: number;
+    /** Where the pause would be longer: dump nevertheless, fail, or slow the tree down. */
+    on_slow: 'dump' | 'fail' | 'throttle';
+  };
 }
 
 export interface FinishRequest {
@@ -107,6 +114,7 @@ export type HelperErrorCode =
   | 'E_PERMISSION'
   | 'E_TARGET_GONE'
   | 'E_TARGET_CHANGED'
+  | 'E_TOO_BUSY'
   | 'E_ZOMBIE'
   | 'E_KERNEL_THREAD'
   | 'E_OWN_ANCESTOR'
@@ -140,6 +148,21 @@ export interface ProgressFrame {
   total: number;
 }
 
+/** How a running tree was copied before the freeze. */
+export interface LiveFacts {
+  rounds: number;
+  /** Pages that were copied meanwhile, some more than once. */
+  copied: number;
+  /** Pages that were left for the freeze, and how long it was expected to be. */
+  left: number;
+  estimate_us: number;
+  /** How often the tree was stopped before, and for how long at most. */
+  stops: number;
+  longest_us: number;
+  /** The estimate is longer than `max_pause_us`. */
+  slow: boolean;
+}
+
 export interface CapturedFrame {
   t: 'captured';
   tasks: number;
@@ -162,6 +185,8 @@ export interface CapturedFrame {
   };
   /** Namespaces of ckpt itself. */
   own_ns: Namespaces;
+  /** Of a dump in rounds. */
+  live?: LiveFacts;
   /** Read while the tree was frozen. */
   clocks?: { monotonic_ns: Hex; boottime_ns: Hex };
   /** The kernel's own mounts of huge pages: st_dev, and the size of a page. */

@@ -1,7 +1,6 @@
 // Pages from living processes: the original, a fork, a tree in its own pid namespace; and refusals.
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CkptError } from '../../src/errors.js';
@@ -175,9 +174,11 @@ async function frozen(temp: string, root: string, file: string, on: string): Pro
     const all = [holder.pid, holder.child];
     try {
       for (const pid of all) writeFileSync(join(group, 'cgroup.procs'), `${pid}`);
-      process.kill(holder.pid, 'SIGCONT');
-      await until('the holder runs', () => !/\) T /.test(procText(`/proc/${holder.pid}/stat`)));
-      await sleep(20);
+      // It may have yet to stop itself: whatever stopped it, it then waits in pause(2).
+      await until('the holder waits', () => {
+        process.kill(holder.pid, 'SIGCONT');
+        return /\) S /.test(procText(`/proc/${holder.pid}/stat`));
+      });
       assert.match((await refusal(temp, `${holder.pid}`)).message, /runs, and its memory/);
       writeFileSync(join(group, file), on);
       await until('freeze', () =>

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function until<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  limit = 5000,
+  limit = 30_000,
 ): Promise<T> {
   const end = Date.now() + limit;
   for (;;) {

@@ -10,11 +10,13 @@ use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
 use crate::proc;
 use crate::remote::{self, Bell, Gadgets, Job, Results, Script, Site};
+use crate::sys;
 use crate::task::{State, Task as Frozen};
 use crate::tree::Seen;
 use crate::value::Bytes;
-use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::OwnedFd;
 use std::vec::IntoIter;
 
 /// A process and its threads; a zombie has none.
@@ -74,24 +76,85 @@ pub fn capture(
     tasks.iter().map(process).collect()
 }
 
-/// Have all threads of the tree ask the kernel, side by side; those of one address space share a
-/// site.
+/// Have all threads of the tree ask the kernel, side by side.
 fn ask(stopped: &[Stopped], gadgets: &mut Gadgets) -> Result<Answers> {
-    let owners = || stopped.iter().filter(|stopped| stopped.process.vm == stopped.process.pid);
-    let (mut sites, mut jobs) = (Vec::new(), Vec::new());
-    for owner in owners() {
+    let spaces = spaces(stopped);
+    let pids: Vec<i32> = spaces.iter().map(|space| space[0].process.pid).collect();
+    let jobs: Vec<_> = spaces.iter().map(|space| jobs_of(space)).collect();
+    let results = run(&spaces, &jobs, gadgets)?;
+    Ok(pids.into_iter().zip(results.into_iter().map(Vec::into_iter)).collect())
+}
+
+/// Have each of these address spaces, named by their first processes, make a userfaultfd of itself
+/// for us, which it does not keep.
+pub fn make_userfaultfds(
+    stopped: &[Stopped],
+    wanted: &[i32],
+    gadgets: &mut Gadgets,
+) -> Result<Vec<(i32, OwnedFd)>> {
+    let mut spaces = spaces(stopped);
+    spaces.retain(|space| wanted.contains(&space[0].process.pid));
+    let script = |space: &Vec<&Stopped>| {
+        let mut script = Script::default();
+        let args = [sys::UFFD_USER_MODE_ONLY as u64];
+        let fd = lowest_free_descriptor(space[0].process.pid)?;
+        script.fetch("tracking its writes (userfaultfd)", libc::SYS_userfaultfd, args, fd);
+        Ok(script)
+    };
+    let scripts: Vec<Script> = spaces.iter().map(script).collect::<Result<_>>()?;
+    let jobs = spaces.iter().zip(&scripts).map(|(space, script)| vec![job_of(space, script)]);
+    let jobs: Vec<Vec<Job>> = jobs.collect();
+    let results = run(&spaces, &jobs, gadgets)?.into_iter().flatten();
+    let fetched = spaces.iter().zip(results).flat_map(|(space, results)| {
+        results.fetched().into_iter().map(|fd| (space[0].process.pid, fd))
+    });
+    Ok(fetched.collect())
+}
+
+/// The number that the kernel gives to the next descriptor of a stopped process.
+fn lowest_free_descriptor(pid: i32) -> Result<i32> {
+    let failed = |e| Error::of_task(pid, "listing its descriptors", proc::errno(&e));
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).map_err(failed)?;
+    let taken: HashSet<i32> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    Ok((0..).find(|fd| !taken.contains(fd)).unwrap_or(0))
+}
+
+/// The processes of each address space, in the order of the tasks.
+fn spaces<'s, 'a>(stopped: &'s [Stopped<'a>]) -> Vec<Vec<&'s Stopped<'a>>> {
+    let owners = stopped.iter().filter(|stopped| stopped.process.vm == stopped.process.pid);
+    let users = |owner: &Stopped| {
         let pid = owner.process.pid;
-        let users = stopped.iter().filter(|user| user.process.vm == pid);
-        let of_space: Vec<Job> = users.flat_map(Stopped::jobs).collect();
+        stopped.iter().filter(move |user| user.process.vm == pid).collect()
+    };
+    owners.map(users).collect()
+}
+
+/// What all threads of an address space are to ask.
+fn jobs_of<'s>(space: &[&'s Stopped]) -> Vec<Job<'s>> {
+    space.iter().flat_map(|&user| user.jobs()).collect()
+}
+
+/// The leader of its first process, with a script of its own.
+fn job_of<'s>(space: &[&'s Stopped], script: &'s Script) -> Job<'s> {
+    let process = space[0];
+    Job { script, bell: None, ..process.threads[0].job(process.process.pid) }
+}
+
+/// Have threads of these address spaces do the jobs; those of one space share a site.
+fn run(
+    spaces: &[Vec<&Stopped>],
+    jobs: &[Vec<Job>],
+    gadgets: &mut Gadgets,
+) -> Result<Vec<Vec<Results>>> {
+    let mut sites = Vec::with_capacity(spaces.len());
+    for space in spaces {
+        let owner = space[0];
+        let alone = space.iter().map(|user| user.threads.len()).sum::<usize>() == 1;
         let main_sp = owner.threads[0].context.regs.0.rsp;
-        sites.push(Site::choose(pid, main_sp, of_space.len() == 1, &owner.memory, gadgets)?);
-        jobs.push(of_space);
+        sites.push(Site::choose(owner.process.pid, main_sp, alone, &owner.memory, gadgets)?);
     }
-    let results = remote::run(&mut sites, &jobs)?;
-    Ok(owners()
-        .map(|owner| owner.process.pid)
-        .zip(results.into_iter().map(Vec::into_iter))
-        .collect())
+    remote::run(&mut sites, jobs)
 }
 
 /// Before the freeze: have the kernel make the entries of /proc that will be read, which takes
@@ -117,14 +180,7 @@ impl<'a> Stopped<'a> {
     }
 
     fn jobs(&self) -> impl Iterator<Item = Job<'_>> {
-        self.threads.iter().map(|thread| Job {
-            pid: self.process.pid,
-            tid: thread.tid,
-            seccomp: thread.status.confined(),
-            context: &thread.context,
-            script: &thread.script,
-            bell: Bell::choose(&thread.status, &thread.context),
-        })
+        self.threads.iter().map(|thread| thread.job(self.process.pid))
     }
 
     fn tell(self, answers: &mut Answers, paths: Paths) -> Result<Process> {
@@ -142,6 +198,17 @@ impl<'a> Stopped<'a> {
 }
 
 impl StoppedThread {
+    fn job(&self, pid: i32) -> Job<'_> {
+        Job {
+            pid,
+            tid: self.tid,
+            seccomp: self.status.confined(),
+            context: &self.context,
+            script: &self.script,
+            bell: Bell::choose(&self.status, &self.context),
+        }
+    }
+
     fn look(pid: i32, tid: i32, memory: &File) -> Result<Self> {
         let status = Status::of_thread(pid, tid)?;
         refuse::check(pid, tid, &status)?;

@@ -1,7 +1,9 @@
 //! One dump: prepare, freeze, capture everything in one pass, let go, then tell what was seen.
 //! Between freeze and thaw nothing waits for the orchestrator (law 1).
 
+mod approach;
 mod pass;
+mod throttle;
 mod told;
 
 use crate::awake::Awake;
@@ -10,6 +12,7 @@ use crate::freeze::Frozen;
 use crate::limit::Limit;
 use crate::urgent::Urgent;
 use crate::wire::{Action, DumpRequest, Request, Wire};
+use approach::{approach, Approach};
 use pass::{Facts, Prepared};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +27,7 @@ struct Taken {
     prepared: Prepared,
     facts: Facts,
     times: Times,
+    approach: Option<Approach>,
     /// The tree, where it is held until `finish`. Last, so that it goes first when all is dropped
     /// (`dump` takes it out), before files are removed.
     held: Option<Frozen>,
@@ -41,10 +45,11 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
         taken = take(request, true, limit, wire)?;
         taken.times.frozen = taken.times.frozen.map(|frozen| frozen + paused);
     }
-    let Taken { mut prepared, mut facts, mut times, held } = taken;
+    let Taken { mut prepared, mut facts, mut times, approach, held } = taken;
+    prepared.memory.settle(limit)?;
     times.total = micros(start);
     told::send(&prepared, &facts, limit, wire)?;
-    wire.send(&Captured::new(&prepared, &facts, times)?, limit)?;
+    wire.send(&Captured::new(&prepared, &facts, times, approach)?, limit)?;
     if let Some(held) = held {
         let Request::Finish { action } = wire.receive(limit)? else {
             return Err(Error::new(Code::Protocol, "expected finish"));
@@ -73,6 +78,8 @@ fn take(request: &DumpRequest, exact: bool, limit: &Limit, wire: &Wire) -> Resul
 /// before the freeze.
 fn try_to_take(request: &DumpRequest, exact: bool, limit: &Limit, wire: &Wire) -> Result<Taken> {
     let mut prepared = Prepared::new(request, exact, limit)?;
+    let come_close = |live| approach(request.tree, live, &mut prepared, (limit, wire));
+    let approach = request.live.as_ref().map(come_close).transpose()?;
     let _awake = Awake::new();
     let urgent = Urgent::new();
     let frozen = Frozen::tree(request.tree, limit)?;
@@ -86,7 +93,7 @@ fn try_to_take(request: &DumpRequest, exact: bool, limit: &Limit, wire: &Wire) -
         }
         Action::Stop | Action::Kill => Some(frozen),
     };
-    Ok(Taken { prepared, facts, times, held })
+    Ok(Taken { prepared, facts, times, approach, held })
 }
 
 fn micros(since: Instant) -> u64 {

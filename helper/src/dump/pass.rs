@@ -22,7 +22,7 @@ use std::time::Instant;
 /// What the pass needs and need not be done while the target waits.
 pub struct Prepared {
     pub memory: Memory,
-    gadgets: Gadgets,
+    pub gadgets: Gadgets,
     images: OwnedFd,
 }
 

@@ -1,6 +1,7 @@
 //! What a dump tells once the tree is captured: the facts, and a summary. docs/protocol.md, "Frames
 //! of a dump".
 
+use super::approach::Approach;
 use super::pass::{Facts, Prepared};
 use crate::capture::ns::{self, Namespaces};
 use crate::capture::status::Status;
@@ -77,10 +78,17 @@ pub struct Captured {
     hugetlb: Vec<(u64, u32)>,
     page_bytes: u64,
     helper_peak_kib: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<Approach>,
 }
 
 impl Captured {
-    pub fn new(prepared: &Prepared, facts: &Facts, times_us: Times) -> Result<Self> {
+    pub fn new(
+        prepared: &Prepared,
+        facts: &Facts,
+        times_us: Times,
+        live: Option<Approach>,
+    ) -> Result<Self> {
         let own = std::process::id() as i32;
         let pages = prepared.memory.totals();
         Ok(Captured {
@@ -93,6 +101,7 @@ impl Captured {
             hugetlb: prepared.memory.hugetlb().to_vec(),
             page_bytes: (pages.copied + pages.shmem_copied) * PAGE,
             helper_peak_kib: Status::read(own)?.number("VmHWM", 10)?,
+            live,
         })
     }
 }

@@ -70,7 +70,7 @@ impl Held {
     }
 
     /// Stop all that still runs; one that does not stop within `patience`, if there is any.
-    fn stop_all(&mut self, patience: Duration, limit: &Limit) -> Result<Option<i32>> {
+    pub fn stop_all(&mut self, patience: Duration, limit: &Limit) -> Result<Option<i32>> {
         let start = Instant::now();
         let running = |(&tid, stop): (&i32, &Option<Stop>)| stop.is_none().then_some(tid);
         let running: Vec<i32> = self.0.iter().filter_map(running).collect();

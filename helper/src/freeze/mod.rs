@@ -29,6 +29,9 @@ const PATIENCE_MS: [u64; 7] = [50, 100, 200, 400, 800, 1600, 3200];
 /// How long the tree runs between two tries.
 const RESPITE: Duration = Duration::from_millis(20);
 
+/// How long a thread may take to come out of the kernel.
+const OUT: Duration = Duration::from_secs(10);
+
 /// A killed process that is waited for.
 const DEATH: Duration = Duration::from_secs(10);
 
@@ -107,6 +110,23 @@ impl Frozen {
         }
         Ok(())
     }
+}
+
+/// Have every thread of a running tree come out of the kernel once, one after the other: what any of
+/// them was doing there when this was called, it has done or given up when this returns.
+///
+/// Errors: `Permission`, `Kernel` for a thread that does not come out, those of `limit`.
+pub fn quiesce(root: i32, limit: &Limit) -> Result<()> {
+    for task in tree::walk(root)?.into_iter().filter(|task| !task.zombie) {
+        for &tid in &task.tids {
+            let mut held = Held::default();
+            held.seize_all(&[Seen { tids: vec![tid], ..task.clone() }])?;
+            if let Some(tid) = held.stop_all(OUT, limit)? {
+                return Err(not_stopping(tid));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The frozen tasks. Errors: `TargetGone` for one that was killed meanwhile.

@@ -23,16 +23,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Pages that are read, then written, at a time.
-const CHUNK: u64 = 64;
+pub const CHUNK: u64 = 64;
 
 /// Pages for each further thread to be worth its start.
-const SHARE: u64 = 1024;
+pub const SHARE: u64 = 1024;
 
 /// Copying is bound by memory, not by processors.
 const MOST_THREADS: u64 = 4;
 
 /// Pages between two reports of progress.
-const REPORT: u64 = 16 << 10;
+pub const REPORT: u64 = 16 << 10;
 
 /// Where pages are read from.
 pub enum Source<'a> {
@@ -50,7 +50,7 @@ impl Source<'_> {
     }
 
     /// Fill `buffer` with these runs, which are exactly as long.
-    fn read(&self, runs: &[Run], buffer: &mut [u8]) -> Result<()> {
+    pub fn read(&self, runs: &[Run], buffer: &mut [u8]) -> Result<()> {
         let done = match self {
             Source::Process { pid, .. } => read_process(*pid, runs, buffer),
             Source::Segment(_) => 0,
@@ -64,6 +64,19 @@ impl Source<'_> {
             at += length;
         }
         Ok(())
+    }
+
+    /// The same of a process that runs, with zeros for pages that are not there any more.
+    pub fn read_what_is_there(&self, runs: &[Run], buffer: &mut [u8]) {
+        if self.read(runs, buffer).is_ok() {
+            return;
+        }
+        let addresses = runs.iter().flat_map(|run| run.page..run.page + u64::from(run.pages));
+        for (page, bytes) in addresses.zip(buffer.chunks_exact_mut(PAGE as usize)) {
+            if self.read_rest(bytes, page * PAGE).is_err() {
+                bytes.fill(0);
+            }
+        }
     }
 
     /// Through a file: also what PROT_NONE hides from process_vm_readv, ptrace's right opens.

@@ -2,7 +2,7 @@
 //! not: for kernels before 6.7, which have no PAGEMAP_SCAN. A huge page of zeros that was only ever
 //! read counts as data here: nothing but the ioctl tells it apart.
 
-use super::scan::{Pages, Target};
+use super::scan::{Found, Pages, Target};
 use super::spans::{Look, Span};
 use super::PAGE;
 use crate::error::Result;
@@ -48,7 +48,8 @@ impl Entries {
                 let guard = entry & GUARD != 0;
                 if guard || is_data(span.look, entry, self.zero) {
                     let page = start + nth * PAGE;
-                    pages.add(span, page, page + PAGE, guard);
+                    let found = if guard { Found::Guard } else { Found::Data };
+                    pages.add(span, page, page + PAGE, found);
                 }
             }
             start += count * PAGE;

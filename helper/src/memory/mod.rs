@@ -1,6 +1,6 @@
 //! Page data: which pages hold data, and their bytes. `Memory` is all of it for one dump.
 //!
-//! spans: what to look for where · scan, entries: which pages · shmem: of which segments ·
+//! tracker, rounds, slots, gather: copied while it still runs · spans: what to look for where · scan, entries: which pages · shmem: of which segments ·
 //! copy, pages_file: their bytes · runs, facts: how it is told
 
 mod copy;
@@ -8,13 +8,17 @@ mod entries;
 mod facts;
 #[cfg(test)]
 pub mod fixture;
+mod gather;
 mod pages_file;
+mod rounds;
 mod runs;
 mod scan;
 mod shmem;
+mod slots;
 mod spans;
 #[cfg(test)]
 mod tests;
+pub mod tracker;
 
 use crate::capture::files::FileId;
 use crate::capture::vma::{self, Before, KernelMounts, Mappings, Vma};
@@ -25,9 +29,12 @@ use crate::wire::{Action, DumpRequest, PageCopy};
 use copy::{copy, Source};
 use facts::Owner;
 use pages_file::PagesFiles;
+use rounds::{Finished, Rounds, Written};
 use scan::{Pages, Scanner};
 use serde::Serialize;
 use shmem::{Segment, Segments};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// Bytes of a page; the unit of all page data, of huge pages too.
 pub const PAGE: u64 = 4096;
@@ -38,15 +45,20 @@ struct Space {
     pages: Pages,
     /// Name of the file with its pages.
     file: Option<String>,
+    /// Where its pages were copied in rounds: until they are in order.
+    finished: Option<Finished>,
 }
 
 /// The memory of a tree, from before the freeze until it is told.
 pub struct Memory {
     copy: PageCopy,
     mounts: KernelMounts,
+    /// What was seen before the freeze may be taken for what is.
+    assume: bool,
     before: Before,
     scanner: Scanner,
     files: Option<PagesFiles>,
+    rounds: Rounds,
     spaces: Vec<Space>,
     segments: Segments,
     /// Names of the files with the segments' pages, in their order.
@@ -54,6 +66,14 @@ pub struct Memory {
     totals: Totals,
     /// At most so many may copy at a time.
     threads: u64,
+}
+
+/// What is left to do under the freeze.
+pub struct Left {
+    pub pages: u64,
+    /// How long it takes to find them, and to copy them.
+    pub scan: Duration,
+    pub copy: Duration,
 }
 
 /// Counts of pages. docs/protocol.md, "captured".
@@ -81,7 +101,8 @@ impl Memory {
         limit: &Limit,
     ) -> Result<Self> {
         // Where the pause is long anyway or does not matter, there is nothing to win.
-        let assume = request.after == Action::Run && request.copy != PageCopy::All && !exact;
+        let brief = request.copy != PageCopy::All || request.live.is_some();
+        let assume = request.after == Action::Run && brief && !exact;
         let files = match request.copy {
             PageCopy::None => None,
             _ => Some(PagesFiles::open(&request.images_dir, &request.pages_name)?),
@@ -89,9 +110,11 @@ impl Memory {
         let mut memory = Memory {
             copy: request.copy,
             mounts: KernelMounts::find()?,
+            assume,
             before: if assume { Before::prepare(pids) } else { Before::default() },
             scanner: Scanner::new()?,
             files,
+            rounds: Rounds::default(),
             spaces: Vec::new(),
             segments: Segments::default(),
             segment_files: Vec::new(),
@@ -116,6 +139,75 @@ impl Memory {
         }
     }
 
+    /// Copy an address space in rounds from now on, with a userfaultfd that it made.
+    ///
+    /// Errors: `ImagesDir`, `NoSpace`; `Kernel` where the kernel cannot track.
+    pub fn follow(&mut self, pid: i32, uffd: OwnedFd) -> Result<()> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        let file = files.take(pid)?;
+        self.rounds.follow(pid, uffd, file)
+    }
+
+    pub fn follows(&self, pid: i32) -> bool {
+        self.rounds.follows(pid)
+    }
+
+    /// While the target runs: find what was written since the last round, and protect it. Its system
+    /// calls that were under way have to end before it is copied.
+    ///
+    /// Errors: `Kernel`, those of `limit`.
+    pub fn protect(&mut self, limit: &Limit) -> Result<Written> {
+        let written = self.rounds.protect(&mut self.scanner, limit)?;
+        if let Some(files) = &mut self.files {
+            self.rounds.discard_lost(files);
+        }
+        Ok(written)
+    }
+
+    /// Copy it; how many pages that were. `progress` is told pages done and all there are to do.
+    ///
+    /// Errors: `NoSpace`, `Write`, `Kernel`, those of `limit`.
+    pub fn copy_written(
+        &mut self,
+        written: Written,
+        limit: &Limit,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<u64> {
+        self.rounds.copy(written, (self.threads, limit), progress)
+    }
+
+    /// What would be left to do under the freeze, of these processes, if it began now.
+    pub fn left(&mut self, pids: &[i32], limit: &Limit) -> Result<Left> {
+        let start = Instant::now();
+        let mut segments = Segments::default();
+        let mut pages = 0;
+        for &pid in pids {
+            let Ok(mut vmas) = vma::glance(pid) else { continue }; // it has ended
+            vmas.iter_mut().for_each(|vma| vma.find_shmem(&self.mounts));
+            let tracked = self.rounds.follows(pid);
+            let Ok(found) = self.scanner.scan(pid, &vmas, tracked, limit) else { continue };
+            pages += found.runs.pages() - found.runs.clean_pages();
+            self.scanner.reuse(pid, found.runs);
+            // A mapping that went away meanwhile is no more to be copied.
+            vmas.iter().for_each(|vma| drop(segments.add_mapping(pid, vma)));
+        }
+        segments.scan(limit)?;
+        pages += segments.iter().map(|segment| segment.runs.pages()).sum::<u64>();
+        Ok(Left { pages, scan: start.elapsed(), copy: self.rounds.time_for(pages) })
+    }
+
+    /// Pages that were copied in rounds, and bytes a second.
+    pub fn rounds(&self) -> (u64, f64) {
+        (self.rounds.copied(), self.rounds.rate())
+    }
+
+    /// Right before the freeze: see again what shall be assumed to be so under it.
+    pub fn look_again(&mut self, pids: &[i32]) {
+        if self.assume {
+            self.before = Before::prepare(pids);
+        }
+    }
+
     /// Under the freeze: the mappings of an address space, by the pid of the first task that uses
     /// it. `file_of` names the file behind a mapping.
     pub fn capture(
@@ -123,11 +215,12 @@ impl Memory {
         pid: i32,
         file_of: &mut dyn FnMut(i32, &Vma) -> Result<FileId>,
     ) -> Result<()> {
-        let mappings = Mappings::capture(pid, &mut self.before, &self.mounts, file_of)?;
+        let followed = (pid, self.rounds.follows(pid));
+        let mappings = Mappings::capture(followed, &mut self.before, &self.mounts, file_of)?;
         for vma in &mappings.vmas {
             self.segments.add_mapping(pid, vma)?;
         }
-        self.spaces.push(Space { mappings, pages: Pages::default(), file: None });
+        self.spaces.push(Space { mappings, pages: Pages::default(), file: None, finished: None });
         Ok(())
     }
 
@@ -139,7 +232,8 @@ impl Memory {
     /// Under the freeze, after all captures: find the pages that hold data.
     pub fn scan(&mut self, limit: &Limit) -> Result<()> {
         for space in &mut self.spaces {
-            space.pages = self.scanner.scan(space.mappings.pid, &space.mappings.vmas, limit)?;
+            let Mappings { pid, vmas, .. } = &space.mappings;
+            space.pages = self.scanner.scan(*pid, vmas, self.rounds.follows(*pid), limit)?;
         }
         self.segments.scan(limit)
     }
@@ -157,6 +251,11 @@ impl Memory {
         let threads = self.threads;
         for space in &mut self.spaces {
             let pid = space.mappings.pid;
+            if self.rounds.follows(pid) {
+                space.finished = self.rounds.finish(pid, &mut space.pages, (threads, limit))?;
+                done += wanted(&space.pages);
+                continue;
+            }
             let file = files.take(pid)?;
             let runs = (space.pages.runs.as_slice(), lazy_too);
             let source = Source::process(pid)?;
@@ -176,6 +275,19 @@ impl Memory {
             self.segment_files.push(file.name);
         }
         self.totals.shmem_copied = done - self.totals.copied;
+        Ok(())
+    }
+
+    /// After the thaw, and after `confirm`: bring in order what was copied in rounds.
+    ///
+    /// Errors: `NoSpace`, `Write`, those of `limit`.
+    pub fn settle(&mut self, limit: &Limit) -> Result<()> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        for space in &mut self.spaces {
+            if let Some(finished) = space.finished.take() {
+                space.file = Some(finished.settle(&space.mappings.vmas, files, limit)?);
+            }
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::PAGE;
 use crate::error::{Code, Error, Result};
 use nix::errno::Errno;
-use nix::fcntl::{fallocate, open, openat, FallocateFlags, OFlag};
+use nix::fcntl::{copy_file_range, fallocate, open, openat, FallocateFlags, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd::{unlinkat, UnlinkatFlags};
 use std::collections::HashMap;
@@ -24,6 +24,31 @@ impl PagesFile {
         self.file.write_all_at(bytes, offset).map_err(|e| {
             self.failed("writing", e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
         })
+    }
+
+    /// Copy `length` bytes into another file, from and to these offsets; without a detour through
+    /// our memory, and where the file system can, by sharing them.
+    ///
+    /// Errors: `NoSpace`, `Write`.
+    pub fn copy_to(
+        &self,
+        other: &PagesFile,
+        (mut from, mut to): (u64, u64),
+        length: u64,
+    ) -> Result<()> {
+        let mut left = length as usize;
+        while left > 0 {
+            let (mut start, mut at) = (from as i64, to as i64);
+            match copy_file_range(&self.file, Some(&mut start), &other.file, Some(&mut at), left) {
+                Ok(0) => return Err(other.failed("copying into", Errno::EIO)),
+                Ok(done) => {
+                    left -= done;
+                    (from, to) = (start as u64, at as u64);
+                }
+                Err(errno) => return Err(other.failed("copying into", errno)),
+            }
+        }
+        Ok(())
     }
 
     /// Make it exactly this long, in bytes.
@@ -61,6 +86,8 @@ pub struct PagesFiles {
     /// `{}` stands for the number.
     template: String,
     made: Vec<String>,
+    /// How many were made, those that were discarded included.
+    count: u32,
     /// Made before the freeze for a process, to be taken under it.
     ready: HashMap<i32, PagesFile>,
 }
@@ -74,7 +101,7 @@ impl PagesFiles {
             Error::new(Code::ImagesDir, what)
         })?;
         let template = template.to_owned();
-        Ok(PagesFiles { folder, template, made: Vec::new(), ready: HashMap::new() })
+        Ok(PagesFiles { folder, template, made: Vec::new(), count: 0, ready: HashMap::new() })
     }
 
     /// Make the file of a process, with room for so many pages.
@@ -94,7 +121,8 @@ impl PagesFiles {
 
     /// A new file. Errors: `ImagesDir`, `NoSpace`.
     pub fn create(&mut self) -> Result<PagesFile> {
-        let name = self.template.replace("{}", &(self.made.len() + 1).to_string());
+        self.count += 1;
+        let name = self.template.replace("{}", &self.count.to_string());
         let new = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
         let flags = new | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = openat(&self.folder, &*name, flags, Mode::S_IRUSR | Mode::S_IWUSR);
@@ -107,6 +135,12 @@ impl PagesFiles {
         })?;
         self.made.push(name.clone());
         Ok(PagesFile { name, file: file.into() })
+    }
+
+    /// Remove a file that is not needed any more.
+    pub fn discard(&mut self, file: &PagesFile) {
+        self.made.retain(|name| *name != file.name);
+        let _ = unlinkat(&self.folder, &*file.name, UnlinkatFlags::NoRemoveDir);
     }
 
     /// The dump is good: what was taken stays, what was made in vain goes.

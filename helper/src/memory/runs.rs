@@ -11,6 +11,8 @@ pub struct Run {
     pub pages: u32,
     /// A restore can bring them in late, by a userfaultfd.
     pub lazy: bool,
+    /// Not written since it was protected (tracker.rs). Never in memory that is not tracked.
+    pub clean: bool,
 }
 
 /// Runs in ascending order; neighbours that are alike are one.
@@ -19,19 +21,19 @@ pub struct Runs(Vec<Run>);
 
 impl Runs {
     /// Add pages, given in bytes, that lie above all others.
-    pub fn push(&mut self, start: u64, end: u64, lazy: bool) {
+    pub fn push(&mut self, start: u64, end: u64, (lazy, clean): (bool, bool)) {
         let (mut page, end) = (start / PAGE, end / PAGE);
         if let Some(last) = self.0.last_mut() {
             let grown = end - last.page;
             let touches = last.page + u64::from(last.pages) == page;
-            if touches && last.lazy == lazy && grown <= u64::from(u32::MAX) {
+            if touches && (last.lazy, last.clean) == (lazy, clean) && grown <= u64::from(u32::MAX) {
                 last.pages = grown as u32;
                 return;
             }
         }
         while page < end {
             let pages = (end - page).min(u64::from(u32::MAX)) as u32;
-            self.0.push(Run { page, pages, lazy });
+            self.0.push(Run { page, pages, lazy, clean });
             page += u64::from(pages);
         }
     }
@@ -44,9 +46,28 @@ impl Runs {
     pub fn emptied(mut self) -> Self {
         let reserve = self.0.len() / 8 + 512;
         self.0.reserve_exact(reserve);
-        self.0.resize(self.0.len() + reserve, Run { page: 0, pages: 0, lazy: false });
+        self.0.resize(self.0.len() + reserve, Run { page: 0, pages: 0, lazy: false, clean: false });
         self.0.clear();
         self
+    }
+
+    /// Pages that are clean.
+    pub fn clean_pages(&self) -> u64 {
+        self.0.iter().filter(|run| run.clean).map(|run| u64::from(run.pages)).sum()
+    }
+
+    /// Those that are not clean.
+    pub fn dirty(&self) -> Vec<Run> {
+        self.0.iter().filter(|run| !run.clean).copied().collect()
+    }
+
+    /// The same pages, once all have been copied: that they were clean matters no more.
+    pub fn settle(&mut self) {
+        let runs = std::mem::take(&mut self.0);
+        for run in runs {
+            let end = run.page + u64::from(run.pages);
+            self.push(run.page * PAGE, end * PAGE, (run.lazy, false));
+        }
     }
 
     #[cfg(test)]

@@ -19,6 +19,8 @@ use std::os::fd::AsFd;
 const REGIONS: usize = 32 << 10;
 
 // Documentation/admin-guide/mm/pagemap.rst
+const WPALLOWED: u64 = 1 << 0;
+const WRITTEN: u64 = 1 << 1;
 const FILE: u64 = 1 << 2;
 const PRESENT: u64 = 1 << 3;
 const SWAPPED: u64 = 1 << 4;
@@ -37,15 +39,25 @@ pub struct Pages {
 
 impl Pages {
     /// Add pages, given in bytes, that lie above all others.
-    pub fn add(&mut self, span: &Span, start: u64, end: u64, guard: bool) {
+    pub fn add(&mut self, span: &Span, start: u64, end: u64, what: Found) {
         match &mut self.guards {
-            Some(guards) if guard => match guards.last_mut() {
+            Some(guards) if what == Found::Guard => match guards.last_mut() {
                 Some((_, last)) if last.0 == start => last.0 = end,
                 _ => guards.push((Hex(start), Hex(end))),
             },
-            _ => self.runs.push(start, end, span.lazy),
+            _ => self.runs.push(start, end, (span.lazy, what == Found::Clean)),
         }
     }
+}
+
+/// What pages are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Under MADV_GUARD_INSTALL.
+    Guard,
+    /// Not written since they were protected.
+    Clean,
+    Data,
 }
 
 enum Way {
@@ -79,16 +91,22 @@ impl Scanner {
     /// Scan a process that still runs. The result is only nearly right; the next scan of this
     /// process finds its memory ready and the page tables in the cache.
     pub fn rehearse(&mut self, pid: i32, vmas: &[Vma], limit: &Limit) -> Result<Rehearsal> {
-        let runs = self.scan(pid, vmas, limit)?.runs;
+        let runs = self.scan(pid, vmas, false, limit)?.runs;
         let rehearsal = Rehearsal { pages: runs.pages(), lazy_pages: runs.lazy_pages() };
-        self.spare.insert(pid, runs.emptied());
+        self.reuse(pid, runs);
         Ok(rehearsal)
     }
 
-    /// The pages to dump of an address space with these mappings.
+    /// Give back what a scan of a process found: its next one will need as much memory.
+    pub fn reuse(&mut self, pid: i32, runs: Runs) {
+        self.spare.insert(pid, runs.emptied());
+    }
+
+    /// The pages to dump of an address space with these mappings; if it is `tracked`, which of them
+    /// are clean.
     ///
     /// Errors: `TargetGone`, `Permission`, `Kernel`, those of `limit`.
-    pub fn scan(&mut self, pid: i32, vmas: &[Vma], limit: &Limit) -> Result<Pages> {
+    pub fn scan(&mut self, pid: i32, vmas: &[Vma], tracked: bool, limit: &Limit) -> Result<Pages> {
         let target = Target { pid, pagemap: open(pid)?, limit };
         let guards = !matches!(self.way, Way::Ioctl { guards: false });
         let spans = spans(vmas);
@@ -101,7 +119,7 @@ impl Scanner {
             Way::Ioctl { .. } => {
                 for span in joined(&spans).iter().filter(|span| guards || span.look != Look::Guards)
                 {
-                    scan(&target, span, &mut self.regions, &mut pages)?;
+                    scan(&target, (span, tracked), &mut self.regions, &mut pages)?;
                 }
             }
             Way::Entries(entries) => {
@@ -111,6 +129,26 @@ impl Scanner {
             }
         }
         Ok(pages)
+    }
+
+    /// Protect the pages to dump that are not protected yet, where mappings are registered with a
+    /// userfaultfd (tracker.rs): those that were written since the last time. What is written from
+    /// now on will be again.
+    ///
+    /// Errors: those of `scan`.
+    pub fn protect(&mut self, pid: i32, vmas: &[Vma], limit: &Limit) -> Result<Runs> {
+        let target = Target { pid, pagemap: open(pid)?, limit };
+        let guards = matches!(self.way, Way::Ioctl { guards: true });
+        let mut runs = Runs::default();
+        for span in joined(&spans(vmas)) {
+            if let Some(query) = written(span.look, guards) {
+                let range = (span.start, span.end);
+                each_region(&target, range, &query, &mut self.regions, &mut |region| {
+                    runs.push(region.start, region.end, (span.lazy, false));
+                })?;
+            }
+        }
+        Ok(runs)
     }
 }
 
@@ -128,21 +166,43 @@ impl Target<'_> {
 }
 
 /// Scan a span by the ioctl.
-fn scan(target: &Target, span: &Span, regions: &mut [PageRegion], pages: &mut Pages) -> Result<()> {
-    let Some(query) = query(span.look, pages.guards.is_some()) else {
-        pages.add(span, span.start, span.end, false);
+fn scan(
+    target: &Target,
+    (span, tracked): (&Span, bool),
+    regions: &mut [PageRegion],
+    pages: &mut Pages,
+) -> Result<()> {
+    let Some(query) = query(span.look, (pages.guards.is_some(), tracked)) else {
+        pages.add(span, span.start, span.end, Found::Data);
         return Ok(());
     };
-    let mut start = span.start;
-    while start < span.end {
+    each_region(target, (span.start, span.end), &query, regions, &mut |region| {
+        let categories = region.categories;
+        let found = match categories & (WPALLOWED | WRITTEN) {
+            _ if categories & GUARD != 0 => Found::Guard,
+            // Where a file's page was dropped, a mark may be left behind that looks like a swapped
+            // page: mm/memory.c, zap_install_uffd_wp_if_needed.
+            WPALLOWED if span.look == Look::Anonymous || categories & PRESENT != 0 => Found::Clean,
+            _ => Found::Data,
+        };
+        pages.add(span, region.start, region.end, found);
+    })
+}
+
+fn each_region(
+    target: &Target,
+    (mut start, end): (u64, u64),
+    query: &PageQuery,
+    regions: &mut [PageRegion],
+    tell: &mut dyn FnMut(&PageRegion),
+) -> Result<()> {
+    while start < end {
         target.limit.check()?;
         let pagemap = target.pagemap.as_fd();
-        let count = sys::pagemap_scan(pagemap, (start, span.end), &query, regions)
+        let count = sys::pagemap_scan(pagemap, (start, end), query, regions)
             .map_err(|errno| target.failed(errno))?;
-        for region in &regions[..count] {
-            pages.add(span, region.start, region.end, region.categories & GUARD != 0);
-        }
-        start = if count == regions.len() { regions[count - 1].end } else { span.end };
+        regions[..count].iter().for_each(&mut *tell);
+        start = if count == regions.len() { regions[count - 1].end } else { end };
     }
     Ok(())
 }
@@ -153,16 +213,32 @@ pub struct Rehearsal {
     pub lazy_pages: u64,
 }
 
-/// None: not a question, all pages count.
-fn query(look: Look, guards: bool) -> Option<PageQuery> {
-    let told = if guards { GUARD } else { 0 };
+/// None: not a question, all pages count. Whether guards are told apart, and clean pages.
+fn query(look: Look, (guards, tracked): (bool, bool)) -> Option<PageQuery> {
+    let of_tracked = |look| match look {
+        Look::File => WPALLOWED | WRITTEN | PRESENT,
+        _ => WPALLOWED | WRITTEN,
+    };
+    let told = if guards { GUARD } else { 0 } | if tracked { of_tracked(look) } else { 0 };
     let any = PRESENT | SWAPPED; // a guard counts as swapped
+    let ask = |inverted, all, any| PageQuery { inverted, all, any, told, protect: false };
     match look {
         Look::Nothing | Look::Everything => None,
-        Look::Anonymous => Some(PageQuery { inverted: PFNZERO, all: PFNZERO, any, told }),
-        Look::File => Some(PageQuery { inverted: PFNZERO | FILE, all: PFNZERO | FILE, any, told }),
-        Look::Guards => Some(PageQuery { inverted: 0, all: GUARD, any: 0, told }),
+        Look::Anonymous => Some(ask(PFNZERO, PFNZERO, any)),
+        Look::File => Some(ask(PFNZERO | FILE, PFNZERO | FILE, any)),
+        Look::Guards => Some(PageQuery { told: GUARD, ..ask(0, GUARD, 0) }),
     }
+}
+
+/// Written pages among those that `query` asks for. None: there are none that can be protected.
+fn written(look: Look, guards: bool) -> Option<PageQuery> {
+    let no_guard = if guards { GUARD } else { 0 };
+    let (not, any) = match look {
+        Look::Anonymous => (PFNZERO | no_guard, PRESENT | SWAPPED),
+        Look::File => (PFNZERO | FILE | no_guard, PRESENT),
+        _ => return None,
+    };
+    Some(PageQuery { inverted: not, all: not | WRITTEN, any, told: 0, protect: true })
 }
 
 fn open(pid: i32) -> Result<File> {

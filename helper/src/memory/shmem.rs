@@ -96,7 +96,7 @@ fn data(file: &File, size: u64, limit: &Limit) -> Result<Runs> {
         }
         let hole = lseek(file, start as i64, Whence::SeekHole).map_err(failed)? as u64;
         end = hole.min(size).next_multiple_of(PAGE);
-        runs.push(start, end, false);
+        runs.push(start, end, (false, false));
     }
     Ok(runs)
 }

@@ -57,24 +57,29 @@ pub fn joined(spans: &[Span]) -> Vec<Span> {
 }
 
 fn span(vma: &Vma) -> Span {
+    let look = look(vma);
+    let late = !vma.has("lo") && !vma.has("ss");
+    let lazy = late && look == Look::Anonymous;
+    Span { start: vma.start.0, end: vma.end.0, look, lazy }
+}
+
+/// What to look for in a mapping.
+pub fn look(vma: &Vma) -> Look {
     const KERNELS_OWN: [&str; 4] = ["[vvar]", "[vvar_vclock]", "[vsyscall]", "[uprobes]"];
-    let (mut device, mut droppable, mut lazy) = (false, false, true);
+    let (mut device, mut droppable) = (false, false);
     for flag in vma.vmflags.split(' ') {
         match flag {
             "io" | "pf" => device = true,
             "dp" => droppable = true, // MAP_DROPPABLE: the kernel may drop its pages at any time
-            "lo" | "ss" => lazy = false,
             _ => {}
         }
     }
-    let look = match &*vma.name {
+    match &*vma.name {
         name if device || KERNELS_OWN.contains(&name) => Look::Nothing,
         "[vdso]" => Look::Everything,
         _ if vma.is_aio_ring() => Look::Everything,
         _ if vma.is_shared() || droppable => Look::Guards,
         _ if vma.has_file() => Look::File,
         _ => Look::Anonymous,
-    };
-    let lazy = lazy && look == Look::Anonymous;
-    Span { start: vma.start.0, end: vma.end.0, look, lazy }
+    }
 }

@@ -17,6 +17,7 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::mem::offset_of;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// The calls made here never sleep; a thread that does not come back is kept from running, by a
@@ -46,6 +47,8 @@ struct Thread<'a> {
     chained: Vec<usize>,
     /// What calls returned, those that were made.
     returned: Vec<Option<i64>>,
+    /// Descriptors that it made for us.
+    fetched: Vec<OwnedFd>,
     /// Signals that came while the thread ran for us, to be sent again when it is its own.
     again: Vec<Signal>,
 }
@@ -80,6 +83,7 @@ impl<'a, 'm> Lent<'a, 'm> {
             steps: place.steps,
             chained: job.chained().collect(),
             returned: vec![None; job.script.len()],
+            fetched: Vec::new(),
             again: Vec::new(),
         };
         if job.seccomp {
@@ -99,7 +103,7 @@ impl<'a, 'm> Lent<'a, 'm> {
         for n in 0..rounds {
             let calling = |thread: &&mut Thread| thread.returned.get(n) == Some(&None);
             for thread in self.threads.iter_mut().filter(calling) {
-                thread.call(n)?;
+                thread.call(n, &self.sites[thread.site])?;
             }
             for thread in self.threads.iter_mut().filter(calling) {
                 thread.wait_syscall_stop()?; // at its entry
@@ -108,6 +112,9 @@ impl<'a, 'm> Lent<'a, 'm> {
             for thread in self.threads.iter_mut().filter(calling) {
                 thread.wait_syscall_stop()?; // at its exit
                 thread.take_result(n)?;
+                if thread.job.script.makes(n).is_some() {
+                    thread.fetch(n)?;
+                }
             }
         }
         Ok(())
@@ -147,7 +154,8 @@ impl<'a, 'm> Lent<'a, 'm> {
             let returned: Vec<i64> = thread.returned.iter().flatten().copied().collect();
             thread.job.script.check(thread.job.tid, &returned)?;
             let bytes = site.read(thread.room, thread.job.script.room_size())?;
-            results.push((thread.site, Results { returned, bytes }));
+            let Thread { site, fetched, .. } = thread;
+            results.push((site, Results { returned, bytes, fetched }));
         }
         results.reverse();
         Ok(results)
@@ -194,11 +202,39 @@ impl Thread<'_> {
         })
     }
 
-    fn call(&self, n: usize) -> Result<()> {
-        let call = self.job.script.nth(n, self.room);
-        set_regs(self.job.tid, self.calling(call, self.rest.rsp))
-            .map_err(|errno| self.failed(errno))?;
+    fn call(&self, n: usize, site: &Site) -> Result<()> {
+        let next = match self.job.script.makes(n) {
+            Some(fd) => self.lay_close(fd, site)?,
+            None => self.rest.rsp,
+        };
+        self.make(self.job.script.nth(n, self.room), next)
+    }
+
+    /// Set out for a call that returns to the frame at `next`.
+    fn make(&self, call: (u64, [u64; 6]), next: u64) -> Result<()> {
+        set_regs(self.job.tid, self.calling(call, next)).map_err(|errno| self.failed(errno))?;
         self.resume(Resume::Syscall)
+    }
+
+    /// Lay a frame that sets out to close a descriptor; where it lies.
+    fn lay_close(&self, fd: i32, site: &Site) -> Result<u64> {
+        let close = self.calling(closing(fd as u64), self.rest.rsp);
+        let step = frame::step(site.restorer, &close, u64::MAX, self.rest.rsp);
+        site.write(&step, self.steps)?;
+        Ok(self.steps)
+    }
+
+    /// Take over the descriptor that a call made, and have the thread close its own.
+    fn fetch(&mut self, n: usize) -> Result<()> {
+        let Some(fd @ 0..) = self.returned[n] else { return Ok(()) }; // it failed, as will be told
+        let fetched = sys::pidfd_open(self.job.pid)
+            .and_then(|pidfd| sys::pidfd_getfd(pidfd.as_fd(), fd as i32));
+        self.make(closing(fd as u64), self.rest.rsp)?;
+        self.wait_syscall_stop()?; // at its entry
+        self.resume(Resume::Syscall)?;
+        self.wait_syscall_stop()?; // at its exit
+        self.fetched.push(fetched.map_err(|errno| self.failed(errno))?);
+        Ok(())
     }
 
     /// Registers to make a call with, given its number and arguments, that returns to the frame at
@@ -303,6 +339,10 @@ impl Thread<'_> {
     fn failed(&self, errno: Errno) -> Error {
         Error::of_task(self.job.tid, "making a system call in it", errno)
     }
+}
+
+fn closing(fd: u64) -> (u64, [u64; 6]) {
+    (libc::SYS_close as u64, [fd, 0, 0, 0, 0, 0])
 }
 
 fn set_regs(tid: i32, regs: user_regs_struct) -> nix::Result<()> {

@@ -20,6 +20,9 @@
 //! and what the kernel notes of an interrupted nanosleep, poll or futex (restart_block), which
 //! rt_sigreturn would forget, is as it was. The thread's sleep goes on as if nothing had been.
 //!
+//! A call that makes a descriptor returns to a frame which sets out to close it: so a tracer that
+//! dies before it has fetched that leaves none behind.
+//!
 //! PTRACE_SINGLESTEP would make one stop of two, but must not be used: the trap flag outlives the
 //! tracer, and the SIGTRAP that comes of it kills the thread; and where SIGTRAP is blocked or
 //! ignored, that signal resets its action.
@@ -66,9 +69,11 @@ impl Job<'_> {
         self.bell.iter().flat_map(|_| self.script.writing())
     }
 
-    /// Bytes of frames for a chain.
+    /// Bytes of frames for a chain, or for the one that closes what is to be fetched.
     fn steps_size(&self) -> u64 {
-        self.chained().take(lent::CHAIN).count() as u64 * frame::STEP
+        let fetches = (0..self.script.len()).any(|n| self.script.makes(n).is_some());
+        let steps = self.chained().take(lent::CHAIN).count().max(usize::from(fetches));
+        steps as u64 * frame::STEP
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use nix::errno::Errno;
+use std::os::fd::OwnedFd;
 
 /// Fills the room before calls are made: no signal action, time or address is all of these.
 pub(super) const BLANK: u8 = 0xdb;
@@ -37,6 +38,8 @@ struct Call {
     nr: i64,
     args: [Arg; 6],
     may_fail: bool,
+    /// The descriptor that it will make, which is then fetched.
+    makes: Option<i32>,
 }
 
 #[derive(Default)]
@@ -57,7 +60,7 @@ impl Script {
     pub fn call<const N: usize>(&mut self, what: &'static str, nr: i64, args: [Arg; N]) -> Asked {
         let mut all = [Arg::Is(0); 6];
         all[..N].copy_from_slice(&args);
-        self.calls.push(Call { what, nr, args: all, may_fail: false });
+        self.calls.push(Call { what, nr, args: all, may_fail: false, makes: None });
         Asked(self.calls.len() - 1)
     }
 
@@ -66,6 +69,25 @@ impl Script {
         let asked = self.call("", nr, args);
         self.calls[asked.0].may_fail = true;
         asked
+    }
+
+    /// Add a call that makes a descriptor, which comes to us and is closed in the target at once.
+    /// It will have the number `fd`; a thread whose tracer dies in between closes that itself.
+    pub fn fetch<const N: usize>(
+        &mut self,
+        what: &'static str,
+        nr: i64,
+        args: [u64; N],
+        fd: i32,
+    ) -> Asked {
+        let asked = self.call(what, nr, args.map(Arg::Is));
+        self.calls[asked.0].makes = Some(fd);
+        asked
+    }
+
+    /// The descriptor that a call makes, if it does.
+    pub(super) fn makes(&self, n: usize) -> Option<i32> {
+        self.calls[n].makes
     }
 
     /// How many calls there are.
@@ -126,12 +148,19 @@ pub struct Results {
     pub(super) returned: Vec<i64>,
     /// All of the room.
     pub(super) bytes: Vec<u8>,
+    /// What was fetched, in the order of the calls.
+    pub(super) fetched: Vec<OwnedFd>,
 }
 
 impl Results {
     /// What a call returned; 0 if it was allowed to fail and did.
     pub fn value(&self, asked: Asked) -> u64 {
         value(self.returned[asked.0]).unwrap_or(0)
+    }
+
+    /// What was fetched, in the order of the calls.
+    pub fn fetched(self) -> Vec<OwnedFd> {
+        self.fetched
     }
 
     /// What was written there.

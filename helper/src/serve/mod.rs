@@ -44,7 +44,8 @@ const UFFD_FEATURE_POISON: u64 = 1 << 14;
 
 /// Answer a `serve` request. Errors: `Kernel`, `PageSource`, `WorkDir`, `Protocol`.
 pub fn serve(request: &ServeRequest, wire: &Wire, limit: &Limit) -> Result<()> {
-    let (_, features) = sys::uffd_open(0).map_err(|errno| kernel("userfaultfd", errno))?;
+    let (_, features) =
+        sys::uffd_open(sys::UFFD, 0).map_err(|errno| kernel("userfaultfd", errno))?;
     if features & UFFD_FEATURE_POISON == 0 {
         return Err(Error::new(Code::Kernel, "serving pages needs Linux 6.6 or later"));
     }

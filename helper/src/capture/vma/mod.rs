@@ -62,6 +62,12 @@ impl Vma {
         self.vmflags.split(' ').any(|f| f == flag)
     }
 
+    /// Leave out the VmFlag that our own userfaultfd gives it: no other can be where that is.
+    fn forget_tracking(&mut self) {
+        let flags = self.vmflags.split(' ').filter(|flag| *flag != "uw");
+        self.vmflags = flags.collect::<Vec<_>>().join(" ");
+    }
+
     /// There is a struct file behind it: a file's mapping, shared memory, or huge pages.
     pub fn has_file(&self) -> bool {
         self.dev != 0 || self.ino.0 != 0
@@ -80,6 +86,12 @@ impl Vma {
     /// MAP_ANONYMOUS | MAP_HUGETLB, which the kernel backs by a file of a mount of its own.
     fn is_anonymous_hugetlb(&self, mounts: &KernelMounts) -> bool {
         mounts.is_hugetlb(self.dev) && self.name.starts_with("/anon_hugepage")
+    }
+
+    /// Find out whether it is shared memory, and which.
+    pub fn find_shmem(&mut self, mounts: &KernelMounts) {
+        self.shmem_kind = self.shmem_kind(mounts);
+        self.shmem = self.shmem_kind.map(|_| self.ino);
     }
 
     fn shmem_kind(&self, mounts: &KernelMounts) -> Option<ShmemKind> {
@@ -114,10 +126,11 @@ impl Mappings {
     /// Capture the mappings of a stopped task. VmFlags are taken from `before` if that knows every
     /// line of maps as it is now; else they are read now, which is exact and walks every page.
     ///
+    /// `tracked`: a userfaultfd of ours is registered there, which is no fact of the task.
     /// `file_of` names the file behind a mapping; neighbours that map the same file ask once.
     /// Errors: `TargetGone`, `Permission`, `Kernel`, those of `file_of`.
     pub fn capture(
-        pid: i32,
+        (pid, tracked): (i32, bool),
         before: &mut Before,
         mounts: &KernelMounts,
         file_of: &mut dyn FnMut(i32, &Vma) -> Result<FileId>,
@@ -130,8 +143,10 @@ impl Mappings {
         for line in text.lines() {
             let mut vma = maps::parse(pid, line)?;
             vma.vmflags = smaps.and_then(|smaps| smaps.flags(line)).unwrap_or_default().into();
-            vma.shmem_kind = vma.shmem_kind(mounts);
-            vma.shmem = vma.shmem_kind.map(|_| vma.ino);
+            if tracked {
+                vma.forget_tracking();
+            }
+            vma.find_shmem(mounts);
             if vma.maps_a_file(mounts) {
                 let same = vmas.last().filter(|last| maps_same_file(last, &vma));
                 vma.file = match same.and_then(|last| last.file) {

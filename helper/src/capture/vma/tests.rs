@@ -6,7 +6,7 @@ use std::time::Duration;
 
 fn capture(pid: i32, before: &mut Before) -> Mappings {
     let mounts = KernelMounts::find().unwrap();
-    Mappings::capture(pid, before, &mounts, &mut |_, _| Ok(1)).unwrap()
+    Mappings::capture((pid, false), before, &mounts, &mut |_, _| Ok(1)).unwrap()
 }
 
 /// Before, as it is of a process whose smaps cost too much to read again.
@@ -88,7 +88,9 @@ fn neighbours_that_map_one_file_ask_once() {
         Ok(asked.len() as FileId)
     };
     let pid = files.pid();
-    let vmas = Mappings::capture(pid, &mut Before::default(), &mounts, &mut file_of).unwrap().vmas;
+    let vmas = Mappings::capture((pid, false), &mut Before::default(), &mounts, &mut file_of)
+        .unwrap()
+        .vmas;
     asked.dedup();
     let mut once = asked.clone();
     once.sort();
@@ -140,7 +142,7 @@ fn changed_flags_are_found_out() {
 fn a_process_that_is_gone_is_told_as_gone() {
     let mounts = KernelMounts::find().unwrap();
     let none = i32::MAX;
-    let gone = Mappings::capture(none, &mut Before::default(), &mounts, &mut |_, _| Ok(1));
+    let gone = Mappings::capture((none, false), &mut Before::default(), &mounts, &mut |_, _| Ok(1));
     assert_eq!(gone.map(|_| ()).unwrap_err().code, Code::TargetGone);
 }
 

@@ -41,7 +41,7 @@ fn what_cannot_be_lazy_is_copied_alone() {
     let totals = memory.totals();
     assert!(totals.copied > 0 && totals.lazy > 0);
     assert_eq!(totals.copied, totals.present - totals.lazy);
-    let Space { mappings, pages: found, file } = &memory.spaces[0];
+    let Space { mappings, pages: found, file, .. } = &memory.spaces[0];
     let file = File::open(fixture.folder.join(file.as_ref().unwrap())).unwrap();
     let mem = mem(fixture.pid());
     let copied: Vec<u64> =

@@ -2,6 +2,7 @@
 
 mod copying;
 mod files;
+mod rounds;
 mod scanning;
 mod segments;
 mod swapped;
@@ -38,6 +39,7 @@ fn request(copy: PageCopy, images_dir: &Path) -> DumpRequest {
         pages_name: "pages-{}.img".into(),
         ghost_limit: 0,
         timeout_ms: 0,
+        live: None,
     }
 }
 

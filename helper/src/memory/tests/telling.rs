@@ -4,22 +4,22 @@ use super::*;
 fn runs_join_neighbours_that_are_alike() {
     let mut runs = runs::Runs::default();
     for (start, end, lazy) in [(1, 2, true), (2, 4, true), (4, 5, false), (6, 7, false)] {
-        runs.push(start * PAGE, end * PAGE, lazy);
+        runs.push(start * PAGE, end * PAGE, (lazy, false));
     }
-    let run = |page, pages, lazy| runs::Run { page, pages, lazy };
+    let run = |page, pages, lazy| runs::Run { page, pages, lazy, clean: false };
     assert_eq!(runs.as_slice(), [run(1, 3, true), run(4, 1, false), run(6, 1, false)]);
     assert_eq!((runs.pages(), runs.lazy_pages()), (5, 3));
 
     let mut giant = runs::Runs::default();
-    giant.push(0, 3 << 44, false);
-    giant.push(3 << 44, (3 << 44) + PAGE, false);
+    giant.push(0, 3 << 44, (false, false));
+    giant.push(3 << 44, (3 << 44) + PAGE, (false, false));
     assert_eq!(giant.pages(), (3 << 32) + 1);
     assert_eq!(std::mem::size_of::<runs::Run>(), 16);
 }
 
 #[test]
 fn frames_carry_runs_as_flat_triples_and_end() {
-    let run = |page, lazy| runs::Run { page, pages: 2, lazy };
+    let run = |page, lazy| runs::Run { page, pages: 2, lazy, clean: false };
     let all: Vec<_> = (0..100_000).map(|i| run(4 * i, i % 2 == 0)).collect();
     let owner = Owner::Shmem(Hex(0x2a));
     let frames: Vec<_> = facts::pagemap(owner, Some("pages-7.img"), &all, (false, true))
@@ -46,14 +46,14 @@ fn frames_carry_runs_as_flat_triples_and_end() {
 fn a_million_runs_take_little_memory() {
     let mut runs = runs::Runs::default();
     for page in 0..1_000_000 {
-        runs.push(2 * page * PAGE, (2 * page + 1) * PAGE, true);
+        runs.push(2 * page * PAGE, (2 * page + 1) * PAGE, (true, false));
     }
     assert_eq!(runs.as_slice().len(), 1_000_000);
     let mut runs = runs.emptied(); // as after a rehearsal
     let room = runs.capacity();
     assert!((1_100_000..1_200_000).contains(&room), "{room}"); // 16 bytes each
     for page in 0..1_100_000 {
-        runs.push(2 * page * PAGE, (2 * page + 1) * PAGE, true);
+        runs.push(2 * page * PAGE, (2 * page + 1) * PAGE, (true, false));
     }
     assert_eq!(runs.capacity(), room);
     let frames = facts::pagemap(Owner::Pid(1), None, runs.as_slice(), (false, false));

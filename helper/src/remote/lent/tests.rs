@@ -57,7 +57,9 @@ fn die(pid: i32, death: Death) {
 }
 
 fn call(lent: &mut Lent) {
-    lent.threads.iter().for_each(|thread| thread.call(0).unwrap());
+    for thread in &lent.threads {
+        thread.call(0, &lent.sites[thread.site]).unwrap();
+    }
 }
 
 fn reach_entry(lent: &mut Lent) {
@@ -261,4 +263,66 @@ fn a_bell_that_another_rings_is_no_end() {
     drop(frozen);
     target.assert_free();
     assert_eq!(target.end(), "interrupted 0\n");
+}
+
+/// A script that makes a userfaultfd.
+fn fetching(fd: i32) -> Script {
+    let mut script = Script::default();
+    let args = [sys::UFFD_USER_MODE_ONLY as u64];
+    script.fetch("making a userfaultfd", libc::SYS_userfaultfd, args, fd);
+    script
+}
+
+fn descriptors(pid: i32) -> Vec<String> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn lowest_free(pid: i32) -> i32 {
+    let taken = descriptors(pid);
+    (0..).find(|fd: &i32| !taken.contains(&fd.to_string())).unwrap()
+}
+
+#[test]
+fn a_descriptor_comes_to_us_and_is_not_left() {
+    let target = Target::start("vigil", &["mask"]);
+    let before = descriptors(target.pid());
+    let script = fetching(lowest_free(target.pid()));
+    let frozen = frozen(target.pid(), &script, |sites, jobs| {
+        for results in run(sites, jobs).unwrap().remove(0) {
+            let fetched = results.fetched();
+            assert_eq!(fetched.len(), 1);
+            sys::uffd_api(fetched[0].as_fd(), 0).unwrap();
+        }
+    });
+    assert_eq!(descriptors(target.pid()), before);
+    drop(frozen);
+    assert_eq!(target.end(), "interrupted 0\n");
+}
+
+/// The tracer dies when the descriptor is made, and has not been closed.
+#[test]
+fn whoever_has_made_a_descriptor_for_a_dead_tracer_closes_it() {
+    for death in [call, reach_entry, reach_exit] {
+        let target = Target::start("vigil", &["vector"]);
+        let pid = target.pid();
+        let before = descriptors(pid);
+        let script = fetching(lowest_free(pid));
+        thread::spawn(move || {
+            forget(frozen(pid, &script, |sites, jobs| {
+                let mut lent = Lent::begin(sites, &[&jobs[0][..1]]).unwrap();
+                death(&mut lent);
+                forget(lent);
+            }));
+        })
+        .join()
+        .unwrap();
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(descriptors(pid), before);
+        target.assert_free();
+        target.end();
+    }
 }
