@@ -86,13 +86,13 @@ impl Approaching<'_> {
             let copied = self.throttle.during(self.root, self.live, limit, || {
                 prepared.memory.copy_written(written, limit, progress)
             })?;
-            let rest = prepared.memory.left(&pids, limit)?;
+            let mut rest = prepared.memory.left(&pids, limit)?;
             if self.fits(&rest) {
                 prepared.memory.look_again(&pids);
-                let rest = prepared.memory.left(&pids, limit)?;
-                if self.fits(&rest) {
-                    return Ok(self.told(round, &rest, prepared));
-                }
+                rest = prepared.memory.left(&pids, limit)?;
+            }
+            if self.fits(&rest) {
+                return Ok(self.told(round, &rest, prepared));
             }
             let shrinks = (rest.pages as f64) < before as f64 * SHRINKS;
             before = rest.pages;

@@ -1,11 +1,12 @@
 //! Page data: which pages hold data, and their bytes. `Memory` is all of it for one dump.
 //!
-//! tracker, rounds, slots, gather: copied while it still runs · spans: what to look for where · scan, entries: which pages · shmem: of which segments ·
+//! tracker, rounds, slots, gather: copied while it still runs · spans: what to look for where · scan, finders, entries: which pages · shmem: of which segments ·
 //! copy, pages_file: their bytes · runs, facts: how it is told
 
 mod copy;
 mod entries;
 mod facts;
+mod finders;
 #[cfg(test)]
 pub mod fixture;
 mod gather;

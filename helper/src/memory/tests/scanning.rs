@@ -113,3 +113,21 @@ fn more_runs_than_the_kernel_tells_at_a_time() {
     let wanted: Vec<u64> = (first + 3000..first + 300 * 256).step_by(2).collect();
     assert!(inside == wanted, "{} pages, expected {}", inside.len(), wanted.len());
 }
+
+/// Large enough to be looked through side by side.
+#[test]
+fn threads_side_by_side_find_what_one_does() {
+    for arguments in [&["600"][..], &["600", "sparse"]] {
+        let Some(fixture) = Fixture::start("anonymous", arguments) else { return };
+        let vmas = vma::glance(fixture.pid()).unwrap();
+        let scan = |threads| {
+            let mut scanner = Scanner::new().unwrap();
+            scanner.use_threads(threads);
+            scanner.scan(fixture.pid(), &vmas, false, &Limit::default()).unwrap()
+        };
+        let (alone, together) = (scan(1), scan(3));
+        assert!(alone.runs.pages() > 2 * 32768);
+        assert_eq!(alone.runs.as_slice(), together.runs.as_slice());
+        assert_eq!(alone.guards, together.guards);
+    }
+}
