@@ -23,8 +23,8 @@ const CAPTURE: u32 = 3;
 /// What is left has to shrink at least by a tenth from round to round, or it will not.
 const SHRINKS: f64 = 0.9;
 
-/// Rounds before what is left is told apart from what happened to be written just then.
-const TRIAL: u32 = 3;
+/// So many rounds in a row in which it does not mean that it never will: one alone may be chance.
+const STALLED: u32 = 3;
 
 /// docs/protocol.md, "captured".
 #[derive(Clone, Debug, Serialize)]
@@ -57,6 +57,7 @@ pub fn approach(
         live,
         limit,
         known: HashSet::new(),
+        owners: Vec::new(),
         stops: Vec::new(),
         throttle: Throttle::default(),
     }
@@ -67,15 +68,16 @@ struct Approaching<'a> {
     root: i32,
     live: &'a LiveRequest,
     limit: &'a Limit,
-    /// Processes that were there at some freeze.
+    /// Processes that were there at the last freeze, and of these the owners of address spaces.
     known: HashSet<i32>,
+    owners: Vec<i32>,
     stops: Vec<Duration>,
     throttle: Throttle,
 }
 
 impl Approaching<'_> {
     fn run(mut self, prepared: &mut Prepared, wire: &Wire) -> Result<Approach> {
-        let mut before = u64::MAX;
+        let (mut before, mut stalled) = (u64::MAX, 0);
         for round in 1.. {
             let pids = self.follow(prepared)?;
             let start = Instant::now();
@@ -94,9 +96,11 @@ impl Approaching<'_> {
             if self.fits(&rest) {
                 return Ok(self.told(round, &rest, prepared));
             }
-            let shrinks = (rest.pages as f64) < before as f64 * SHRINKS;
+            // Where copying is the smaller part, the estimate is for the noise to bring down.
+            let grows = rest.pages as f64 > before as f64 * SHRINKS && rest.copy * 2 > self.most();
+            stalled = if grows { stalled + 1 } else { 0 };
             before = rest.pages;
-            if round < self.live.max_rounds && (shrinks || round < TRIAL) {
+            if round < self.live.max_rounds && stalled < STALLED {
                 continue;
             }
             match self.live.on_slow {
@@ -104,25 +108,27 @@ impl Approaching<'_> {
                     prepared.memory.look_again(&pids);
                     return Ok(self.told(round, &rest, prepared));
                 }
-                OnSlow::Throttle if self.throttle.tighten() => before = u64::MAX,
+                OnSlow::Throttle if self.throttle.tighten() => (before, stalled) = (u64::MAX, 0),
                 _ => return Err(self.too_busy((round, start.elapsed()), copied, &rest, prepared)),
             }
         }
         unreachable!("rounds are counted up to the last")
     }
 
-    /// Follow whoever is new in the tree. All processes there are.
+    /// Follow whoever is new in the tree, or executes another program. All processes there are.
     fn follow(&mut self, prepared: &mut Prepared) -> Result<Vec<i32>> {
         let seen = tree::walk(self.root)?;
         let pids: Vec<i32> = seen.iter().filter(|task| !task.zombie).map(|task| task.pid).collect();
-        if pids.iter().all(|pid| self.known.contains(pid)) {
+        let follows = |pid: &i32| prepared.memory.follows(*pid) || !pids.contains(pid);
+        if pids.iter().all(|pid| self.known.contains(pid)) && self.owners.iter().all(follows) {
             return Ok(pids);
         }
         let awake = Awake::new();
         let frozen = Frozen::tree(self.root, self.limit)?;
         let alive = || frozen.tasks.iter().filter(|task| task.state != State::Zombie);
-        let owners = alive().filter(|task| task.vm == task.pid).map(|task| task.pid);
-        let new: Vec<i32> = owners.filter(|&pid| !prepared.memory.follows(pid)).collect();
+        self.owners = alive().filter(|task| task.vm == task.pid).map(|task| task.pid).collect();
+        let new: Vec<i32> =
+            self.owners.iter().copied().filter(|&pid| !prepared.memory.follows(pid)).collect();
         self.known = alive().map(|task| task.pid).collect();
         let stopped = process::look(&frozen.tasks, self.limit)?;
         let made = process::make_userfaultfds(&stopped, &new, &mut prepared.gadgets)?;
@@ -140,8 +146,12 @@ impl Approaching<'_> {
         first * CAPTURE + rest.scan + rest.copy
     }
 
+    fn most(&self) -> Duration {
+        Duration::from_micros(self.live.max_pause_us)
+    }
+
     fn fits(&self, rest: &Left) -> bool {
-        self.estimate(rest) <= Duration::from_micros(self.live.max_pause_us)
+        self.estimate(rest) <= self.most()
     }
 
     fn told(&self, rounds: u32, rest: &Left, prepared: &Prepared) -> Approach {
@@ -165,20 +175,23 @@ impl Approaching<'_> {
         rest: &Left,
         prepared: &Prepared,
     ) -> Error {
-        let mib = |bytes: f64| bytes / f64::from(1 << 20);
+        let mib = |pages: u64| (pages * PAGE) as f64 / f64::from(1 << 20);
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let written = mib((rest.pages * PAGE) as f64);
         let (_, rate) = prepared.memory.rounds();
-        let estimate = ms(self.estimate(rest));
-        let most = self.live.max_pause_us as f64 / 1e3;
         let message = format!(
-            "pid {}: after {rounds} rounds a pause of {estimate:.1} ms is to be expected, more than \
-             the {most} ms allowed: {written:.1} MiB were written within the {:.0} ms that copying \
-             {:.1} MiB took, at {:.0} MiB/s",
+            "pid {}: after {rounds} rounds a pause of {:.1} ms is to be expected, more than {} ms: \
+             {:.1} to copy the {:.1} MiB that were written (or are shared) at {:.0} MiB/s, {:.1} to \
+             find them, {:.1} for all else; the last round copied {:.1} MiB in {:.0} ms",
             self.root,
+            ms(self.estimate(rest)),
+            ms(self.most()),
+            ms(rest.copy),
+            mib(rest.pages),
+            rate / f64::from(1 << 20),
+            ms(rest.scan),
+            ms(self.estimate(rest) - rest.copy - rest.scan),
+            mib(copied),
             ms(last),
-            mib((copied * PAGE) as f64),
-            mib(rate),
         );
         let remedy = "allow a longer --max-pause, or choose --on-slow dump or --on-slow throttle";
         Error::new(Code::TooBusy, message).with_pid(self.root).with_remedy(remedy)
