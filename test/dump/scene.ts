@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { orSkip } from '../support/skip.js';
-import { Target } from '../support/target.js';
+import { Target, type Program } from '../support/target.js';
 import { withTemp } from '../support/temp.js';
 
 export interface Scene {
@@ -16,7 +16,7 @@ export interface Scene {
 export function withTarget(
   name: string,
   play: (scene: Scene) => Promise<void>,
-  fixture = 'threads',
+  fixture: string | Program = 'threads',
   args = ['4'],
 ): Promise<void> {
   return orSkip(name, () =>

@@ -79,7 +79,19 @@ export async function readSet(dir: string): Promise<ImageSet> {
   return { dir, pagemaps };
 }
 
-/** The pages of one pagemap, read in the order in which they lie. */
+/** Index of the first of ascending places whose run ends after `vaddr`; their number where none does. */
+export function firstAfter<T>(places: T[], runOf: (place: T) => Run, vaddr: number): number {
+  let [low, high] = [0, places.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const run = runOf(places[middle]!);
+    if (run.vaddr + run.pages * PAGE > vaddr) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The pages of one pagemap. */
 export class PageReader {
   private constructor(
     private readonly file: FileHandle | undefined,
@@ -103,10 +115,9 @@ export class PageReader {
 
   /** The bytes of up to `pages` pages at `vaddr`, which have to lie in one run. */
   async read(vaddr: number, pages: number): Promise<Buffer> {
-    const place = this.places.find(
-      ({ run }) => vaddr >= run.vaddr && vaddr < run.vaddr + run.pages * PAGE,
-    );
-    if (!place || !this.file) throw new Error(`no bytes of page ${vaddr.toString(16)}`);
+    const place = this.places[firstAfter(this.places, ({ run }) => run, vaddr)];
+    if (!place || vaddr < place.run.vaddr || !this.file)
+      throw new Error(`no bytes of page ${vaddr.toString(16)}`);
     const bytes = Buffer.alloc(pages * PAGE);
     const position = place.offset + (vaddr - place.run.vaddr);
     const { bytesRead } = await this.file.read(bytes, 0, bytes.length, position);

@@ -18,6 +18,15 @@ export interface Program {
   ask?(target: Target): Promise<number>;
 }
 
+/**
+ * A fixture in whose threads the kernel keeps no rseq area: it would write the processor's number into
+ * that one's memory even of a process that is stopped.
+ */
+export function withoutRseq(name: string, args: string[]): Program {
+  const tunables = 'GLIBC_TUNABLES=glibc.pthread.rseq=0';
+  return { name, command: (state) => ['env', tunables, fixture(name), state, ...args] };
+}
+
 /** A program that is asked as fixtures are. */
 const asFixture = (name: string, args: string[]): Program => ({
   name,
