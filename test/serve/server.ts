@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import * as assert from 'uvu/assert';
 import type { ServeResult } from '../../src/serve/options.js';
+import { ckpt } from '../cli/ckpt.js';
 import { mustDump } from '../support/dump.js';
 import { ckptMain } from '../support/paths.js';
 import { restore } from '../support/restore.js';
@@ -78,6 +79,15 @@ export async function dump({ dir, original }: Scene, name: string, ...args: stri
   const images = join(dir, name);
   await mustDump('ckpt', original.pid, images, { args: ['-s', ...args] });
   return images;
+}
+
+/** The flat store of a set, taken from the original, which stands still. */
+export async function storeOf({ dir, original }: Scene, images: string): Promise<string> {
+  const store = join(dir, 'store');
+  const from = `process:${original.pid}`;
+  const { code, stderr } = await ckpt(['fill', '-D', images, '--from', from, '--store', store]);
+  assert.is(code, 0, stderr);
+  return store;
 }
 
 /** Restores a copy lazily, in fresh namespaces, under a state folder of its own. */
