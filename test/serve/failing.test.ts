@@ -2,6 +2,7 @@
 // needs the pages, and ckpt says whose they were, which and why, in its exit code too.
 import { truncateSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { constants } from 'node:os';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { failureOf } from '../../src/cli/lazy-pages.js';
@@ -27,6 +28,8 @@ import {
   withServer,
 } from './server.js';
 
+const { SIGBUS } = constants.signals;
+
 /** With a set whose pages are elsewhere. */
 function failing(name: string, play: (scene: Scene, images: string) => Promise<void>): void {
   const inScene = async (scene: Scene): Promise<void> =>
@@ -44,20 +47,17 @@ async function loses(
   await withServer(images, ['--from', from, '--prefetch', 'none'], async (server) => {
     const copy = await restoreLazily(scene, images);
     await spoil();
-    assert.match(await faultOf(copy), /is gone|killed/, 'it is killed, and does not hang');
+    await isKilled(copy);
     await tellsOfLoss(server, scene.original.pid, reason);
   });
 }
 
-/** Why a copy cannot prove its state; it is ended. */
-async function faultOf(copy: Target): Promise<string> {
-  try {
-    return `answered ${await copy.ask(30_000)}`;
-  } catch (error) {
-    return (error as Error).message;
-  } finally {
-    await copy.end();
-  }
+/** Asks a copy, which has to be killed by the SIGBUS of a page that is lost: it neither hangs nor goes on. */
+async function isKilled(copy: Target): Promise<void> {
+  const answer = await copy.ask(30_000).catch((error: Error) => error.message);
+  await copy.end();
+  const deaths = [...copy.keeper.ended.values()];
+  assert.ok(deaths.includes(-SIGBUS), `answer: ${answer}; deaths: ${deaths.join()}`);
 }
 
 async function tellsOfLoss(server: Server, pid: number, reason: RegExp): Promise<void> {
@@ -159,13 +159,34 @@ failing('a server that falls silent', async (scene, imagesDir) => {
       await Promise.race([until('it serves', () => isListening), serving]);
       const copy = await restoreLazily(scene, imagesDir);
       isSilent = true;
-      assert.match(await faultOf(copy), /is gone|killed/);
+      await isKilled(copy);
       const failure = failureOf(await serving)!;
       assert.is(failure.exitCode, 1);
       const whose = `of process ${scene.original.pid}`;
       assert.match(failure.message, new RegExp(`pages 0x.* ${whose}.*3 tries: no answer in 0.3 s`));
     },
     () => isSilent,
+  );
+});
+
+failing('a helper that is killed while somebody waits for a page', async (scene, images) => {
+  let isSilent = false;
+  let isAsked = false;
+  await withHttp(
+    await storeOf(scene, images),
+    (url) =>
+      withServer(images, ['--from', url, '--prefetch', 'none'], async (server) => {
+        const copy = await restoreLazily(scene, images);
+        isSilent = true;
+        const killed = isKilled(copy);
+        await until('it waits', () => isAsked, 20_000);
+        process.kill(server.helper(), 'SIGKILL');
+        await killed; // it finds no zeros
+        const { code, served } = await server.ended;
+        assert.is(code, 1);
+        assert.match(JSON.stringify(served), /the helper ended too early: killed by SIGKILL/);
+      }),
+    () => isSilent && (isAsked = true),
   );
 });
 

@@ -8,6 +8,7 @@ import type { ServeResult } from '../../src/serve/options.js';
 import { ckpt } from '../cli/ckpt.js';
 import { mustDump } from '../support/dump.js';
 import { ckptMain } from '../support/paths.js';
+import { procText } from '../support/proc.js';
 import { restore } from '../support/restore.js';
 import { Target } from '../support/target.js';
 import { withTemp } from '../support/temp.js';
@@ -22,6 +23,8 @@ export interface Server {
   /** As it says while it runs. */
   said(): string;
   signal(name: NodeJS.Signals): void;
+  /** Of its helper. */
+  helper(): number;
   /** Its end: what it printed, and its exit code. */
   ended: Promise<{ code: number; served: Served }>;
 }
@@ -45,7 +48,12 @@ export async function withServer(
   try {
     const isReady = (): boolean => said.includes('serving pages');
     await Promise.race([until('ckpt serves', isReady, 20_000), ended]);
-    await use({ said: () => said, signal: (name) => void child.kill(name), ended });
+    await use({
+      said: () => said,
+      signal: (name) => void child.kill(name),
+      helper: () => Number(procText(`/proc/${child.pid}/task/${child.pid}/children`)),
+      ended,
+    });
   } finally {
     child.kill('SIGKILL');
     await child;
