@@ -49,6 +49,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     raise_descriptor_limit();
+    if std::env::args().nth(1).as_deref() == Some(serve::guard::WORD) {
+        return ExitCode::from(u8::from(serve::guard::run().is_err()));
+    }
     let wire = Wire::open();
     let aborted = wire.aborted().clone();
     thread::spawn(move || {

@@ -612,6 +612,16 @@ pub fn uffd_fill(uffd: BorrowedFd, start: u64, length: u64, fill: Fill) -> (u64,
     (if errno.is_none() { length } else { done.min(length) }, errno)
 }
 
+/// Whether the process has ended, of which nothing else tells. UFFDIO_CONTINUE is ESRCH then; else it
+/// does nothing, for it is about mapped files: private anonymous memory has none.
+pub fn uffd_is_dead(uffd: BorrowedFd) -> bool {
+    const CONTINUE: libc::c_ulong = 0xc020_aa07;
+    let mut words = [0x10000u64, 0x1000, 0, 0]; // struct uffdio_continue: start, len, mode, mapped
+                                                // SAFETY: the argument is as long as the request's number says.
+    let result = unsafe { libc::ioctl(uffd.as_raw_fd(), CONTINUE, words.as_mut_ptr()) };
+    Errno::result(result).err() == Some(Errno::ESRCH)
+}
+
 /// UFFDIO_WAKE: whoever waits for these pages looks again.
 pub fn uffd_wake(uffd: BorrowedFd, start: u64, length: u64) -> nix::Result<()> {
     const WAKE: libc::c_ulong = 0x8010_aa02;

@@ -242,6 +242,13 @@ fn the_orchestrators_death_is_not_a_restores() {
 }
 
 #[test]
+fn who_misses_pages_of_a_server_that_is_killed_finds_no_zeros() {
+    let mut scene = Scene::start(lazily);
+    good(scene.run("kills"));
+    assert_eq!(scene.helper.wait(), None, "by a signal");
+}
+
+#[test]
 fn what_is_touched_is_told_in_its_order() {
     let mut scene = Scene::start(|request| {
         lazily(request);

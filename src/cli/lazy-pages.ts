@@ -2,7 +2,8 @@
 
 import { CkptError } from '../errors.js';
 import { PAGE_SIZE } from '../images/pagemap.js';
-import type { ServeOptions, ServeResult, SessionResult } from '../serve/options.js';
+import { runText } from '../pages/owner.js';
+import type { LostPages, ServeOptions, ServeResult, SessionResult } from '../serve/options.js';
 import { serve } from '../serve/serve.js';
 import { printJson, say } from './print.js';
 import { stopOnSignals } from './signals.js';
@@ -29,11 +30,18 @@ export async function run({ json, ...values }: Record<string, unknown>): Promise
 export function failureOf({ lost, sessions, from }: ServeResult): CkptError | undefined {
   const pages = lost.reduce((sum, { pages }) => sum + pages, 0);
   if (pages > 0) {
-    const message = `${plural(pages, 'page')} could not be had from ${from}: ${lost[0]!.reason}`;
+    const message = `${plural(pages, 'page')} could not be had from ${from}: ${lost.map(lostText).join('; ')}`;
     return new CkptError('E_PAGE_SOURCE', message, { lost });
   }
   if (sessions.every(({ finished }) => finished)) return undefined;
   return new CkptError('E_ABORTED', 'a restore ended before it was finished');
+}
+
+/** Whose, which, and why: the first of them. */
+function lostText({ pid, runs, reason }: LostPages): string {
+  const [first, ...more] = runs;
+  const others = more.length > 0 ? ` and ${plural(more.length, 'more run')}` : '';
+  return `${runText({ owner: { pid }, ...first! })}${others} (${reason})`;
 }
 
 function summary(session: SessionResult): string {

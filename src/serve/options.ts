@@ -48,6 +48,8 @@ export type SessionResult = Omit<EndedFrame, 't' | 'session' | 'latency_us' | 'u
 export interface LostPages {
   pid: number;
   pages: number;
+  /** Which: ascending; `page` is an address, as the process was dumped, divided by 4096. */
+  runs: { page: number; count: number }[];
   /** Of the first of them. */
   reason: string;
 }

@@ -1,17 +1,14 @@
 // One process tree, dumped without its pages, comes back with every byte from wherever they are: the
 // original, images, a flat store, page servers, HTTP, S3, a program.
 //   usage: [CKPT_WIDE_MIB=1024] node dist/test/e2e/anywhere.test.js [SOURCE]...
-import { once } from 'node:events';
-import { createReadStream, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ckpt } from '../cli/ckpt.js';
 import { withCriuServer } from '../pages/criu.js';
+import { withHttp } from '../pages/http-server.js';
 import { withS3 } from '../pages/s3-server.js';
 import { withPageServer } from '../pages/server/command.js';
 import {
@@ -20,6 +17,7 @@ import {
   prove,
   restoreLazily,
   type Scene,
+  storeOf,
   withScene,
   withServer,
 } from '../serve/server.js';
@@ -70,37 +68,6 @@ function fromAnywhere(
       ),
     ),
   );
-}
-
-/** The flat store of a set, taken from the stopped original. */
-async function storeOf({ dir, original }: Scene, images: string): Promise<string> {
-  const store = join(dir, 'store');
-  const from = `process:${original.pid}`;
-  const { code, stderr } = await ckpt(['fill', '-D', images, '--from', from, '--store', store]);
-  assert.is(code, 0, stderr);
-  return store;
-}
-
-async function withHttp(store: string, use: (url: string) => Promise<void>): Promise<void> {
-  const { size } = statSync(store);
-  const server = createServer(({ headers }, response) => {
-    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? [];
-    const [start, end] = [Number(first), Math.min(Number(last), size - 1)];
-    response.writeHead(206, {
-      'accept-ranges': 'bytes',
-      'content-range': `bytes ${start}-${end}/${size}`,
-      'content-length': end - start + 1,
-    });
-    createReadStream(store, { start, end }).pipe(response);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  try {
-    await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/store`);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
 }
 
 fromAnywhere('process', (scene, images) =>

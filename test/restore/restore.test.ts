@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ckpt } from '../cli/ckpt.js';
-import { dump, prove, type Scene, withScene } from '../serve/server.js';
+import { dump, prove, type Scene, storeOf, withScene } from '../serve/server.js';
 import { keep } from '../support/keeper.js';
-import { ckptMain, oracleProgram } from '../support/paths.js';
+import { checkout, ckptMain, oracleProgram } from '../support/paths.js';
 import { orSkip } from '../support/skip.js';
 import type { Target } from '../support/target.js';
 import { until } from '../support/until.js';
@@ -60,6 +60,17 @@ for (const fixture of ['anonymous', 'sharedmem', 'family']) {
     );
   }
 }
+
+test('a program of one’s own is started where ckpt runs, in fresh namespaces here', () =>
+  orSkip('restore: exec', () =>
+    withScene('anonymous', async (scene) => {
+      const images = await dump(scene, 'images', '--skip-pages');
+      const program = join(checkout, 'test/pages/pages-program.py');
+      const from = `exec:python3 ${program} ${await storeOf(scene, images)}`;
+      await prove(await restored(scene, images, '--from', from), scene.beats);
+      isTidy(images);
+    }),
+  ));
 
 test('a full set may come late too', () =>
   orSkip('restore: full, late', () =>

@@ -1,5 +1,5 @@
 // Lazy restores by stock criu, whose pages `ckpt lazy-pages` serves from every kind of local source.
-import { existsSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,6 +14,7 @@ import {
   restoreLazily,
   type Scene,
   type Served,
+  storeOf,
   withScene,
   withServer,
 } from './server.js';
@@ -32,14 +33,6 @@ async function serveOne(scene: Scene, images: string, args: string[]): Promise<S
   return served!;
 }
 
-async function store(scene: Scene, images: string): Promise<string> {
-  const file = join(scene.dir, 'store');
-  const from = `process:${scene.original.pid}`;
-  const { code, stderr } = await ckpt(['fill', '-D', images, '--from', from, '--store', file]);
-  assert.is(code, 0, stderr);
-  return file;
-}
-
 for (const fixture of ['anonymous', 'family', 'sharedmem', 'filemaps', 'threads']) {
   const name = `${fixture}, without late pages, served from its process, from images and from a file`;
   test(name, () =>
@@ -47,7 +40,7 @@ for (const fixture of ['anonymous', 'family', 'sharedmem', 'filemaps', 'threads'
       withScene(fixture, async (scene) => {
         const images = await dump(scene, 'lazy', '--skip-pages=lazy');
         const full = await dump(scene, 'full');
-        const file = await store(scene, images);
+        const file = await storeOf(scene, images);
         for (const from of [`process:${scene.original.pid}`, `images:${full}`, `file:${file}`]) {
           const { sessions, lost } = await serveOne(scene, images, ['--from', from]);
           assert.is(sessions.length, 1);
@@ -157,27 +150,6 @@ test('what was touched is recorded, and brought in that order', () =>
       const pages = lines.slice(1).reduce((sum, line) => sum + Number(line.split(' ')[2]), 0);
       assert.is(pages, first.sessions[0]!.demanded);
       await serveOne(scene, images, ['--prefetch', 'recorded', '--record', record]);
-    }),
-  ));
-
-test('a source that ends too early: who needs the pages is killed, and the exit code says so', () =>
-  orSkip('a truncated source', () =>
-    withScene('anonymous', async (scene) => {
-      const images = await dump(scene, 'lazy', '--skip-pages=lazy');
-      const file = await store(scene, images);
-      await withServer(images, ['--from', `file:${file}`, '--prefetch', 'none'], async (server) => {
-        const copy = await restoreLazily(scene, images);
-        truncateSync(file, 4096);
-        const fault = await copy.ask().catch((error: Error) => error);
-        assert.instance(fault, Error, 'it cannot have its pages');
-        const { code, served } = await server.ended;
-        await copy.end();
-        assert.is(code, 1);
-        assert.not.ok(served.ok);
-        assert.ok(served.lost[0]!.pages > 0);
-        assert.match(served.lost[0]!.reason, `${file}: byte `);
-        assert.match(server.said(), `process ${served.lost[0]!.pid} loses pages`);
-      });
     }),
   ));
 

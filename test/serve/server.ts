@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import * as assert from 'uvu/assert';
 import type { ServeResult } from '../../src/serve/options.js';
+import { ckpt } from '../cli/ckpt.js';
 import { mustDump } from '../support/dump.js';
 import { ckptMain } from '../support/paths.js';
+import { procText } from '../support/proc.js';
 import { restore } from '../support/restore.js';
 import { Target } from '../support/target.js';
 import { withTemp } from '../support/temp.js';
@@ -21,6 +23,8 @@ export interface Server {
   /** As it says while it runs. */
   said(): string;
   signal(name: NodeJS.Signals): void;
+  /** Of its helper. */
+  helper(): number;
   /** Its end: what it printed, and its exit code. */
   ended: Promise<{ code: number; served: Served }>;
 }
@@ -44,7 +48,12 @@ export async function withServer(
   try {
     const isReady = (): boolean => said.includes('serving pages');
     await Promise.race([until('ckpt serves', isReady, 20_000), ended]);
-    await use({ said: () => said, signal: (name) => void child.kill(name), ended });
+    await use({
+      said: () => said,
+      signal: (name) => void child.kill(name),
+      helper: () => Number(procText(`/proc/${child.pid}/task/${child.pid}/children`)),
+      ended,
+    });
   } finally {
     child.kill('SIGKILL');
     await child;
@@ -78,6 +87,15 @@ export async function dump({ dir, original }: Scene, name: string, ...args: stri
   const images = join(dir, name);
   await mustDump('ckpt', original.pid, images, { args: ['-s', ...args] });
   return images;
+}
+
+/** The flat store of a set, taken from the original, which stands still. */
+export async function storeOf({ dir, original }: Scene, images: string): Promise<string> {
+  const store = join(dir, 'store');
+  const from = `process:${original.pid}`;
+  const { code, stderr } = await ckpt(['fill', '-D', images, '--from', from, '--store', store]);
+  assert.is(code, 0, stderr);
+  return store;
 }
 
 /** Restores a copy lazily, in fresh namespaces, under a state folder of its own. */

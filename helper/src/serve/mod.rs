@@ -2,12 +2,13 @@
 //!
 //! listener, peer: who connects · session, task: what is restored · table, remaining: which pages ·
 //! source, remote: their bytes · poll, queue, fault: who waits for one · background: the others ·
-//! fill: how they get there
+//! fill: how they get there · guard: what becomes of them if the server is killed
 
 mod background;
 mod counts;
 mod fault;
 mod fill;
+pub mod guard;
 mod listener;
 mod peer;
 mod poll;

@@ -2,6 +2,7 @@
 
 use super::background::Background;
 use super::fault::Fault;
+use super::guard::Guard;
 use super::poll::Poll;
 use super::queue::Queue;
 use super::remaining::Remaining;
@@ -10,10 +11,8 @@ use super::source::Sources;
 use super::table::Table;
 use super::task::{State, Task};
 use super::tell::Refused;
-use crate::memory::PAGE;
-use crate::sys::{self, Fill};
+use crate::sys;
 use crate::wire::{Prefetch, Sender};
-use nix::errno::Errno;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -24,9 +23,6 @@ use std::time::Instant;
 /// Pages that are brought with one that is waited for.
 const AROUND: u64 = 16;
 
-/// The last page of an address space, or nearly: hardly ever mapped.
-const LAST_PAGE: u64 = (1 << 47) / PAGE - 2;
-
 pub struct Server {
     pub tables: HashMap<i32, Arc<Table>>,
     /// What to bring first: pages in the order in which they will be touched.
@@ -34,6 +30,7 @@ pub struct Server {
     pub sources: Sources,
     pub sessions: Sessions,
     pub poll: Poll,
+    pub guard: Guard,
     pub background: Background,
     /// Pages that were missing in all tasks so far when they came.
     pub missed: AtomicU64,
@@ -113,7 +110,9 @@ impl Server {
     fn watch(self: &Arc<Self>, task: Arc<Task>) -> nix::Result<()> {
         task.session.add_task();
         self.missed.fetch_add(task.lock().remaining.pages(), Ordering::Relaxed);
+        self.guard.hold(task.token, task.fd());
         if let Err(errno) = self.poll.add(task.token, task.clone()) {
+            self.guard.let_go(task.token);
             self.sessions.remove_task(&task.session);
             return Err(errno);
         }
@@ -128,6 +127,7 @@ impl Server {
     pub fn settle(self: &Arc<Self>, task: &Arc<Task>) {
         if task.is_done() && task.retire() {
             self.poll.remove(task.token);
+            self.guard.let_go(task.token);
             self.background.remove(task);
             task.tell_touched(self);
             self.sessions.remove_task(&task.session);
@@ -142,16 +142,10 @@ impl Server {
         }
     }
 
-    /// Look whether a task has ended. Nothing tells; but a page of zeros, where there is nothing
-    /// else to be had anyway, is refused with ESRCH then.
+    /// Look whether a task has ended.
     pub fn probe(self: &Arc<Self>, task: &Arc<Task>) {
-        let mut state = task.lock();
-        if state.remaining.at(LAST_PAGE, 1).is_none() {
-            let (start, length) = (LAST_PAGE * PAGE, PAGE);
-            let probed = sys::uffd_fill(task.fd(), start, length, Fill::Zero).1;
-            state.gone |= probed == Some(Errno::ESRCH);
-        }
-        drop(state);
+        let is_dead = sys::uffd_is_dead(task.fd());
+        task.lock().gone |= is_dead;
         self.settle(task);
     }
 

@@ -1,5 +1,6 @@
 //! A server from what the orchestrator asks for: tables and plans, then the threads.
 
+use super::guard::Guard;
 use super::kernel;
 use super::queue::Queue;
 use super::remote::Remote;
@@ -9,6 +10,7 @@ use super::source::Sources;
 use super::table::Table;
 use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
+use crate::proc;
 use crate::serve::background::Background;
 use crate::serve::poll::Poll;
 use crate::sys;
@@ -52,6 +54,7 @@ pub fn prepare(request: &ServeRequest, wire: &Wire, limit: &Limit) -> Result<Ser
         sources,
         sessions: Sessions::new(wire.sender()),
         poll: Poll::new().map_err(|errno| kernel("epoll", errno))?,
+        guard: Guard::start().map_err(|error| kernel("a guard", proc::errno(&error)))?,
         background: Background::default(),
         missed: AtomicU64::new(0),
         record: request.record,

@@ -13,13 +13,15 @@ interface Options {
   env?: Record<string, string>;
   /** It ends by itself, when it has what it wants. */
   waits?: boolean;
+  /** Kills it. */
+  killed?: AbortSignal;
 }
 
 /** Runs `use` with the address that the server prints; then a SIGTERM ends the server. */
 export async function withPageServer(
   args: string[],
   use: (address: string) => Promise<void>,
-  { env = {}, waits = false }: Options = {},
+  { env = {}, waits = false, killed }: Options = {},
 ): Promise<Ended> {
   const child = execa(process.execPath, [ckptMain, 'page-server', ...args], {
     env,
@@ -27,6 +29,7 @@ export async function withPageServer(
     stdin: 'ignore',
     timeout: 60_000,
   });
+  killed?.addEventListener('abort', () => child.kill('SIGKILL'));
   let output = '';
   child.stderr.on('data', (chunk) => (output += chunk));
   let isOver = false;
