@@ -32,7 +32,9 @@ export function commandsOf(mode: Mode, pid: number, dir: string, then: '-R' | '-
   if (mode === 'plain') return [['dump', ...tree, join(dir, 'images'), then]];
   if (mode === 'snapshot') return [['dump', ...tree, join(dir, 'images'), then, '--snapshot']];
   if (mode === 'max-pause') {
-    return [['dump', ...tree, join(dir, 'images'), then, '--max-pause', '10ms']];
+    return [
+      ['dump', ...tree, join(dir, 'images'), then, '--max-pause', '10ms', '--on-slow', 'dump'],
+    ];
   }
   const after = (n: number): string[] => (n > 1 ? ['--prev-images-dir', `../${n - 1}`] : []);
   const last = PRE_DUMPS + 1;
