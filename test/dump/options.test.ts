@@ -33,6 +33,13 @@ test('what is missing, contradictory or senseless is a usage error that names th
     [{ ...good, manageCgroups: 'strict' }, /^--manage-cgroups: 'strict' is none of soft/],
     [{ ...good, timeout: -1 }, /^--timeout/],
     [{ ...good, timeout: NaN }, /^--timeout/],
+    [{ ...good, maxPause: 0 }, /^--max-pause: 0 ms is no time/],
+    [{ ...good, maxPause: NaN }, /^--max-pause/],
+    [{ ...good, maxPause: 10, skipPages: 'all' }, /^--max-pause with --skip-pages/],
+    [{ ...good, maxPause: 10, maxRounds: 0 }, /^--max-rounds/],
+    [{ ...good, maxPause: 10, onSlow: 'wait' }, /^--on-slow: 'wait' is none of dump, fail/],
+    [{ ...good, maxRounds: 3 }, /^--max-rounds without --max-pause/],
+    [{ ...good, onSlow: 'dump' }, /^--on-slow without --max-pause/],
     [{ ...good, statusFd: 987 }, /^--status-fd: 987 is no open descriptor/],
   ];
   for (const [options, message] of cases) {

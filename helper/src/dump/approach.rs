@@ -59,6 +59,7 @@ pub fn approach(
         known: HashSet::new(),
         owners: Vec::new(),
         stops: Vec::new(),
+        scan: Duration::MAX,
         throttle: Throttle::default(),
     }
     .run(prepared, wire)
@@ -72,6 +73,8 @@ struct Approaching<'a> {
     known: HashSet<i32>,
     owners: Vec<i32>,
     stops: Vec<Duration>,
+    /// The shortest time that it took to find what was left: the tree, which competes, will stand.
+    scan: Duration,
     throttle: Throttle,
 }
 
@@ -88,10 +91,10 @@ impl Approaching<'_> {
             let copied = self.throttle.during(self.root, self.live, limit, || {
                 prepared.memory.copy_written(written, limit, progress)
             })?;
-            let mut rest = prepared.memory.left(&pids, limit)?;
+            let mut rest = self.left(prepared, &pids)?;
             if self.fits(&rest) {
                 prepared.memory.look_again(&pids);
-                rest = prepared.memory.left(&pids, limit)?;
+                rest = self.left(prepared, &pids)?;
             }
             if self.fits(&rest) {
                 return Ok(self.told(round, &rest, prepared));
@@ -139,6 +142,12 @@ impl Approaching<'_> {
             prepared.memory.follow(pid, uffd)?;
         }
         Ok(self.known.iter().copied().collect())
+    }
+
+    fn left(&mut self, prepared: &mut Prepared, pids: &[i32]) -> Result<Left> {
+        let left = prepared.memory.left(pids, self.limit)?;
+        self.scan = self.scan.min(left.scan);
+        Ok(Left { scan: self.scan, ..left })
     }
 
     fn estimate(&self, rest: &Left) -> Duration {

@@ -7,11 +7,15 @@ use super::slots::Piece;
 use super::PAGE;
 use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
+use crate::sys;
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Copy these pieces. Of a process that runs, what went away meanwhile is left out: it is no page
-/// any more, or one that counts as written. `progress` is told now and then how many pages are.
+/// Copy these pieces. `progress` is told now and then how many pages are.
+///
+/// Of a process that `runs`, what went away meanwhile is left out: it is no page any more, or one
+/// that counts as written. And it goes first: who copies takes what it leaves of the processors.
 ///
 /// Errors: `TargetGone`, `Kernel`, `NoSpace`, `Write`, those of `limit`.
 pub fn gather(
@@ -22,13 +26,31 @@ pub fn gather(
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
     let total: u64 = pieces.iter().map(|piece| piece.pages).sum();
-    let helpers = (total / SHARE).min(threads - 1);
+    let helpers = (total / SHARE).min(threads - 1) + u64::from(runs);
     let work = Mutex::new(Chunks { pieces: pieces.iter(), rest: None, given: 0 });
-    let run =
-        |progress: &mut dyn FnMut(u64)| copy_chunks((source, runs), &work, (file, limit), progress);
+    let copy = |tell: &mut dyn FnMut(u64)| copy_chunks((source, runs), &work, (file, limit), tell);
+    let help = |tell: Sender<u64>| {
+        if runs {
+            sys::be_nice();
+        }
+        copy(&mut |given| {
+            let _ = tell.send(given); // nobody listens any more where the work failed
+        })
+    };
     thread::scope(|scope| {
-        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(|| run(&mut |_| ()))).collect();
-        let mut result = run(progress);
+        let (tell, told) = mpsc::channel();
+        let start = |tell| {
+            let help = &help;
+            scope.spawn(move || help(tell))
+        };
+        let helpers: Vec<_> = (0..helpers).map(|_| start(tell.clone())).collect();
+        drop(tell);
+        let mut result = Ok(());
+        if runs {
+            told.iter().for_each(progress);
+        } else {
+            result = copy(progress);
+        }
         for helper in helpers {
             let panicked = || Error::new(Code::Internal, "a copying thread panicked");
             result = result.and(helper.join().unwrap_or_else(|_| Err(panicked())));
