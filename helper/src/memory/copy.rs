@@ -66,17 +66,20 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// The same of a process that runs, with zeros for pages that are not there any more.
-    pub fn read_what_is_there(&self, runs: &[Run], buffer: &mut [u8]) {
+    /// The same of a process that runs; the pages that are not there any more, or cannot be read,
+    /// are told.
+    pub fn read_what_is_there(&self, runs: &[Run], buffer: &mut [u8]) -> Vec<u64> {
         if self.read(runs, buffer).is_ok() {
-            return;
+            return Vec::new();
         }
-        let addresses = runs.iter().flat_map(|run| run.page..run.page + u64::from(run.pages));
-        for (page, bytes) in addresses.zip(buffer.chunks_exact_mut(PAGE as usize)) {
+        let pages = runs.iter().flat_map(|run| run.page..run.page + u64::from(run.pages));
+        let mut gone = Vec::new();
+        for (page, bytes) in pages.zip(buffer.chunks_exact_mut(PAGE as usize)) {
             if self.read_rest(bytes, page * PAGE).is_err() {
-                bytes.fill(0);
+                gone.push(page);
             }
         }
+        gone
     }
 
     /// Through a file: also what PROT_NONE hides from process_vm_readv, ptrace's right opens.

@@ -14,8 +14,8 @@ use std::thread;
 
 /// Copy these pieces. `progress` is told now and then how many pages are.
 ///
-/// Of a process that `runs`, what went away meanwhile is left out: it is no page any more, or one
-/// that counts as written. And it goes first: who copies takes what it leaves of the processors.
+/// Of a process that `runs`, pages that went away meanwhile, or cannot be read, are told; and it
+/// goes first: who copies takes what it leaves of the processors.
 ///
 /// Errors: `TargetGone`, `Kernel`, `NoSpace`, `Write`, those of `limit`.
 pub fn gather(
@@ -24,7 +24,7 @@ pub fn gather(
     file: &PagesFile,
     (threads, limit): (u64, &Limit),
     progress: &mut dyn FnMut(u64),
-) -> Result<()> {
+) -> Result<Vec<u64>> {
     let total: u64 = pieces.iter().map(|piece| piece.pages).sum();
     let helpers = (total / SHARE).min(threads - 1) + u64::from(runs);
     let work = Mutex::new(Chunks { pieces: pieces.iter(), rest: None, given: 0 });
@@ -45,17 +45,21 @@ pub fn gather(
         };
         let helpers: Vec<_> = (0..helpers).map(|_| start(tell.clone())).collect();
         drop(tell);
-        let mut result = Ok(());
+        let mut gone = Ok(Vec::new());
         if runs {
             told.iter().for_each(progress);
         } else {
-            result = copy(progress);
+            gone = copy(progress);
         }
         for helper in helpers {
             let panicked = || Error::new(Code::Internal, "a copying thread panicked");
-            result = result.and(helper.join().unwrap_or_else(|_| Err(panicked())));
+            let more = helper.join().unwrap_or_else(|_| Err(panicked()));
+            gone = gone.and_then(|mut gone| {
+                gone.extend(more?);
+                Ok(gone)
+            });
         }
-        result
+        gone
     })
 }
 
@@ -93,7 +97,8 @@ fn copy_chunks(
     work: &Mutex<Chunks>,
     (file, limit): (&PagesFile, &Limit),
     progress: &mut dyn FnMut(u64),
-) -> Result<()> {
+) -> Result<Vec<u64>> {
+    let mut gone = Vec::new();
     let mut buffer = vec![0; (CHUNK * PAGE) as usize];
     let mut chunk = Vec::new();
     let mut reported = 0;
@@ -105,13 +110,13 @@ fn copy_chunks(
             reported = given;
         }
         if chunk.is_empty() {
-            return Ok(());
+            return Ok(gone);
         }
         let wanted: Vec<Run> = chunk.iter().map(Piece::run).collect();
         let pages: u64 = chunk.iter().map(|piece| piece.pages).sum();
         let bytes = &mut buffer[..(pages * PAGE) as usize];
         if runs {
-            source.read_what_is_there(&wanted, bytes);
+            gone.extend(source.read_what_is_there(&wanted, bytes));
         } else {
             source.read(&wanted, bytes)?;
         }

@@ -87,9 +87,11 @@ impl Rounds {
         for (pid, pieces) in written.0 {
             // Whoever ends now has nothing to be copied any more.
             let Ok(source) = Source::process(pid) else { continue };
-            let file = &self.spaces[&pid].file;
+            let Some(space) = self.spaces.get_mut(&pid) else { continue };
             let mut tell = |now| progress(done + now, total);
-            gather((&source, true), &pieces, file, (threads, limit), &mut tell)?;
+            let with = (threads, limit);
+            let gone = gather((&source, true), &pieces, &space.file, with, &mut tell)?;
+            gone.into_iter().for_each(|page| space.slots.forget(page));
             done += pages(&pieces);
         }
         self.copied += total;
@@ -131,9 +133,12 @@ impl Rounds {
         let Some(Space { tracker, mut slots, file }) = self.spaces.remove(&pid) else {
             return Ok(None);
         };
-        let dirty = slots.place(&pages.runs.dirty());
+        let mut wanted = pages.runs.dirty();
+        wanted.extend(slots.missing(&pages.runs.clean()));
+        wanted.sort_unstable_by_key(|run| run.page);
         let source = Source::process(pid)?;
-        gather((&source, false), &dirty, &file, (threads, limit), &mut |_| {})?;
+        let placed = slots.place(&wanted);
+        gather((&source, false), &placed, &file, (threads, limit), &mut |_| {})?;
         pages.runs.settle();
         let pieces = slots.find(pages.runs.as_slice());
         Ok(Some(Finished { tracker, pieces, file }))

@@ -56,7 +56,12 @@ impl Runs {
         self.0.iter().filter(|run| run.clean).map(|run| u64::from(run.pages)).sum()
     }
 
-    /// Those that are not clean.
+    /// Those that are clean.
+    pub fn clean(&self) -> Vec<Run> {
+        self.0.iter().filter(|run| run.clean).copied().collect()
+    }
+
+    /// Those that are not.
     pub fn dirty(&self) -> Vec<Run> {
         self.0.iter().filter(|run| !run.clean).copied().collect()
     }

@@ -2,7 +2,8 @@
 //! one page each. A page that is copied again keeps its slot, so a file never outgrows the pages
 //! that there ever were.
 
-use super::runs::Run;
+use super::runs::{Run, Runs};
+use super::PAGE;
 
 /// Pages and the slots that they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,27 @@ impl Slots {
             }
         });
         found
+    }
+
+    /// The parts of these runs, which ascend, that have no slots.
+    pub fn missing(&self, runs: &[Run]) -> Vec<Run> {
+        let mut missing = Runs::default();
+        self.split(runs, &mut |page, pages, slot| {
+            if slot.is_none() {
+                missing.push(page * PAGE, (page + pages) * PAGE, (false, false));
+            }
+        });
+        missing.as_slice().to_vec()
+    }
+
+    /// Forget where a page is: there is no copy of it.
+    pub fn forget(&mut self, page: u64) {
+        let nth = self.pieces.partition_point(|piece| piece.end() <= page);
+        let Some(piece) = self.pieces.get(nth).filter(|piece| piece.page <= page) else { return };
+        let before = piece.part(piece.page, page - piece.page);
+        let after = piece.part(page + 1, piece.end() - page - 1);
+        let left = [before, after].into_iter().filter(|part| part.pages > 0);
+        self.pieces.splice(nth..=nth, left);
     }
 
     /// Tell of the runs' pages, in order, which slots they have.
@@ -167,6 +189,20 @@ mod tests {
             [piece(11, 3, 1), piece(14, 1, 10), piece(30, 1, 16)]
         );
         assert_eq!(slots.place(&[run(8, 4), run(13, 9), run(30, 1)]), expected);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_missing_and_gets_a_new_slot() {
+        let mut slots = Slots::default();
+        slots.place(&[run(10, 4), run(20, 1)]);
+        [11, 20, 99].into_iter().for_each(|page| slots.forget(page));
+        let all = [run(10, 4), run(20, 2)];
+        assert_eq!(slots.find(&all), [piece(10, 1, 0), piece(12, 2, 2)]);
+        let pages = |runs: &[Run]| runs.iter().map(|run| (run.page, run.pages)).collect::<Vec<_>>();
+        assert_eq!(pages(&slots.missing(&all)), [(11, 1), (20, 2)]);
+        let placed = slots.place(&all);
+        assert_eq!(placed[..2], [piece(10, 1, 0), piece(11, 1, 5)]);
+        assert!(slots.missing(&all).is_empty());
     }
 
     #[test]
