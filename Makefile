@@ -45,6 +45,7 @@ bench: build fixtures oracle ## pause, time and memory beside CRIU's
 
 soak: build fixtures oracle ## the tests that repeat something many times, in full
 	node dist/test/soak/main.js
+	node dist/test/live/main.js
 
 demo: build dist/fixtures/keeper dist/fixtures/counter ## a living process dumped twice, and restored
 	@test/oracle/setup.sh || true

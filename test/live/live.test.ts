@@ -1,6 +1,8 @@
 // A short part of what `make soak` does with dumps of memory that changes meanwhile.
 import { test } from 'uvu';
 import { orSkip } from '../support/skip.js';
+import { randomOf } from '../soak/random.js';
+import { liveKills } from './kills.js';
 import { LIVE_MODES, type Mode } from './modes.js';
 import { moments } from './moments.js';
 import { seeds } from './seeds.js';
@@ -15,5 +17,8 @@ for (const mode of MODES) {
   test(`${mode}: memory that changes in every way is dumped as it was`, () =>
     orSkip(`${mode}: seeds`, () => seeds(mode, seed, 3, console.log)));
 }
+
+test('a dump in rounds that is killed leaves its target as it was', () =>
+  orSkip('kills in rounds', () => liveKills(4, randomOf(seed), console.log)));
 
 test.run();

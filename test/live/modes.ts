@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import type { DumpResult } from '../../src/dump/result.js';
 import { needsOption } from '../support/knows.js';
 import { ckptMain } from '../support/paths.js';
 
@@ -49,15 +50,17 @@ export function commandsOf(mode: Mode, pid: number, dir: string, then: '-R' | '-
 /** The folder that a command writes to. */
 export const folderOf = (command: string[]): string => command[command.indexOf('-D') + 1]!;
 
-async function run(words: string[]): Promise<void> {
+async function run(words: string[]): Promise<DumpResult> {
   await mkdir(folderOf(words), { recursive: true });
-  const { failed, exitCode, all } = await execa(process.execPath, [ckptMain, ...words], {
+  const command = [ckptMain, ...words, '--json'];
+  const { failed, exitCode, all, stdout } = await execa(process.execPath, command, {
     all: true,
     reject: false,
     timeout: 120_000,
     killSignal: 'SIGKILL',
   });
   if (failed) throw new Error(`ckpt ${words.join(' ')}: ${exitCode}\n${all}`);
+  return JSON.parse(stdout) as DumpResult;
 }
 
 /** Dumps a tree into folders below `dir`, a new one; resolves to that of the whole set. */
@@ -70,7 +73,9 @@ export async function dumpLive(
   const commands = commandsOf(mode, pid, dir, then);
   for (const [n, command] of commands.entries()) {
     if (n > 0) await sleep(betweenMs);
-    await run(command);
+    const { live } = await run(command);
+    if (mode === 'max-pause' && !live?.rounds)
+      throw new Error('nothing was copied before the freeze');
   }
   return folderOf(commands.at(-1)!);
 }

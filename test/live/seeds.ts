@@ -12,6 +12,13 @@ import { dumpLive, needsMode, type Mode } from './modes.js';
 /** A snapshot is of the first freeze: by its end there is nothing left to hold it against. */
 const isOfLastFreeze = (mode: Mode): boolean => mode !== 'snapshot';
 
+/** Holds images against memory; those of a chain have to lean on their parents. */
+async function holdAgainst(mode: Mode, images: string): Promise<number> {
+  const { compared, depth } = await mustBeTrue(images);
+  if (mode === 'chain' && depth < 2) throw new Error('the last set has no parent');
+  return compared;
+}
+
 /** One run: how fast the memory changes, and when it is dumped, follows from the seed. */
 async function runSeed(mode: Mode, seed: number, dir: string): Promise<number> {
   const random = randomOf(seed);
@@ -23,7 +30,7 @@ async function runSeed(mode: Mode, seed: number, dir: string): Promise<number> {
     const then = isOfLastFreeze(mode) ? '-s' : '-R';
     const betweenMs = Math.round(200 * random());
     const images = await dumpLive(mode, target.pid, join(dir, 'set'), { then, betweenMs });
-    const compared = isOfLastFreeze(mode) ? (await mustBeTrue(images)).compared : 0;
+    const compared = isOfLastFreeze(mode) ? await holdAgainst(mode, images) : 0;
     await proveCopy(target, images, join(dir, 'copy'));
     goOn(target.pid);
     await target.ask(30_000);

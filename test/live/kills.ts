@@ -1,0 +1,113 @@
+// Dumps in rounds whose orchestrator or helper is killed in the middle: the target runs on as if there had
+// been none.
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { median } from '../bench/goals.js';
+import { DumpCommand } from '../soak/command.js';
+import type { Victim } from '../soak/kill.js';
+import { looksComplete } from '../soak/set.js';
+import { sameAgain, settled } from '../soak/snapshot.js';
+import { procText } from '../support/proc.js';
+import { Target } from '../support/target.js';
+import { withTemp } from '../support/temp.js';
+import { nsPerPage } from './cost.js';
+import { needsMode } from './modes.js';
+
+/** More is written in a millisecond than a pause of that length allows: rounds go on to their end. */
+const STAMPER = ['128', '1000'];
+const ENDLESS = ['--max-pause', '1ms', '--max-rounds', '40'];
+
+/** What is left of tracking would cost a page some microseconds: far more than its own half. */
+const SLOWER = 1.15;
+
+interface Scene {
+  target: Target;
+  images: string;
+}
+
+function start({ target, images }: Scene): Promise<DumpCommand> {
+  rmSync(images, { recursive: true, force: true });
+  mkdirSync(images);
+  return DumpCommand.start(['-t', `${target.pid}`, '-D', images, '-R', ...ENDLESS]);
+}
+
+/** How long such a dump takes when nobody disturbs it, whatever comes of it; it has to watch memory. */
+async function undisturbed(scene: Scene): Promise<number> {
+  const dump = await start(scene);
+  let seen = false;
+  while (dump.isRunning) {
+    seen ||= watched(scene.target.pid).length > 0;
+    await sleep(5);
+  }
+  await dump.ended();
+  if (!seen) throw new Error('no dump in rounds was seen to watch the memory of its target');
+  return performance.now() - dump.start;
+}
+
+/** Mappings that a userfaultfd watches: `um`, `uw` and `ui` of proc_pid_smaps(5). */
+export function watched(pid: number): string[] {
+  const flags = procText(`/proc/${pid}/smaps`).match(/^VmFlags:.*$/gm) ?? [];
+  return flags.filter((line) => / u[mwi]\b/.test(line));
+}
+
+/** Kills one of the two at a moment; whether it was still there. */
+async function killOnce(scene: Scene, victim: Victim, atMs: number): Promise<boolean> {
+  const { target, images } = scene;
+  const before = await settled(target.pid);
+  const dump = await start(scene);
+  await sleep(Math.max(0, atMs - (performance.now() - dump.start)));
+  const hit = dump.kill(victim);
+  await dump.ended();
+  if (hit && victim === 'orchestrator' && looksComplete(images)) return false; // at its very end
+  await sameAgain(target.pid, before);
+  const left = watched(target.pid);
+  if (left.length > 0) throw new Error(`${left.length} mappings are still watched: ${left[0]}`);
+  await target.ask();
+  return hit;
+}
+
+/** Kills `times` dumps at random moments; throws where the target is not as before. */
+export async function liveKills(
+  times: number,
+  random: () => number,
+  say: (line: string) => void,
+): Promise<void> {
+  await needsMode('max-pause');
+  await withTemp(async (dir) => {
+    const target = await Target.start('stamper', join(dir, 'state'), STAMPER);
+    const scene = { target, images: join(dir, 'images') };
+    try {
+      const wholeMs = median([await undisturbed(scene), await undisturbed(scene)]);
+      const costs: { before: number; after: number }[] = [];
+      for (let hits = 0; hits < times;) {
+        const victim = random() < 0.5 ? 'orchestrator' : 'helper';
+        const at = random() * wholeMs;
+        const before = await nsPerPage(target);
+        const hit = await killOnce(scene, victim, at).catch((error: Error) => {
+          const what = `${victim} killed after ${at.toFixed(0)} of ${wholeMs.toFixed(0)} ms`;
+          throw new Error(`${what}: ${error.message}`, { cause: error });
+        });
+        if (!hit) continue;
+        hits++;
+        costs.push({ before, after: await nsPerPage(target) });
+      }
+      judge(costs, wholeMs, say);
+    } finally {
+      await target.end();
+    }
+  });
+}
+
+/** A few kills say little: a slowdown is told from noise by the median of many. */
+function judge(
+  costs: { before: number; after: number }[],
+  wholeMs: number,
+  say: (line: string) => void,
+): void {
+  const slower = median(costs.map(({ before, after }) => after / before));
+  const ns = median(costs.map(({ after }) => after));
+  const kills = `${costs.length} kills within the ${wholeMs.toFixed(0)} ms of a dump in rounds survived`;
+  say(`${kills}; a page then takes ${ns.toFixed(0)} ns, ${slower.toFixed(2)} x as before`);
+  if (costs.length >= 50 && slower > SLOWER) throw new Error(`the target is ${slower} x as slow`);
+}
