@@ -42,6 +42,8 @@ proto: $(installed) ## the TypeScript types of the image messages, from proto/
 bench: build fixtures oracle ## pause, time and memory beside CRIU's
 	node dist/test/bench/main.js
 	node dist/test/bench/lazy.js
+	node dist/test/bench/live.js
+	node dist/test/bench/redis.js
 
 soak: build fixtures oracle ## the tests that repeat something many times, in full
 	node dist/test/soak/main.js

@@ -19,7 +19,7 @@ export interface Sample {
 }
 
 /** CRIU without the shell of its wrapper, which would count against it. */
-function criu(): string[] {
+export function criu(): string[] {
   const root = join(dirname(oracleProgram('4.2.1', 'criu')), 'root');
   const lib = join(root, 'usr/lib/x86_64-linux-gnu');
   return [join(lib, 'ld-linux-x86-64.so.2'), '--library-path', lib, join(root, 'usr/sbin/criu')];
@@ -35,7 +35,7 @@ function commandOf(mode: Mode, pid: number, images: string): string[] {
 /** The longest time that the target did not run since it was asked last. */
 async function pauseOf(target: Target): Promise<number> {
   await target.ask(60_000);
-  return Number(readFileSync(join(target.state, 'pause'), 'utf8')) / 1e6;
+  return parseFloat(readFileSync(join(target.state, 'pause'), 'utf8')) / 1e6;
 }
 
 /** Dumps a running target into a new folder in memory, which is gone afterwards. */

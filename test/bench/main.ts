@@ -1,6 +1,5 @@
 // ckpt beside CRIU: pause, time, bytes and memory, in the same run. docs/performance.md has the method.
 //   usage: node dist/test/bench/main.js [--quick] [--json]
-import { spawnSync } from 'node:child_process';
 import { freemem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -8,19 +7,12 @@ import { allCells, nameOf, quickCells, type Cell } from './cells.js';
 import { runCommand } from './command.js';
 import { goals, median } from './goals.js';
 import { measure, type Measured } from './measure.js';
+import { runWithOwnRun } from './own-run.js';
 import { goalLine, heading, section } from './table.js';
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, inside: { type: 'boolean' } },
 });
-
-/** CRIU keeps what it has learned of the kernel in /run, if that is in memory: give it one. */
-function runWithOwnRun(): never {
-  const script = 'mount -t tmpfs -o mode=755 tmpfs /run && exec "$@"';
-  const self = [process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  const args = ['--mount', 'sh', '-c', script, 'sh', ...self, '--inside'];
-  process.exit(spawnSync('unshare', args, { stdio: 'inherit' }).status ?? 1);
-}
 
 /** The target, the images, and room for everything else. */
 const fits = ({ mib }: Cell): boolean => (2 * mib + 1024) * 2 ** 20 < freemem();
@@ -54,9 +46,5 @@ async function run(): Promise<void> {
   else print(['', 'Goals', ...verdicts.map(goalLine)].join('\n'));
 }
 
-if (process.getuid?.() !== 0) {
-  console.error('bench: needs root');
-  process.exit(1);
-}
-if (!values.inside) runWithOwnRun();
+if (!values.inside) runWithOwnRun(fileURLToPath(import.meta.url));
 await run();

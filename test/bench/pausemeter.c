@@ -3,14 +3,18 @@
  * look at CLOCK_MONOTONIC after each nap. The pause is what lies between the last look of
  * either before the longest gap and the first look of both after it.
  *
- *   pausemeter STATE_DIR MIB dense|sparse THREADS
+ *   pausemeter STATE_DIR MIB dense|sparse THREADS [MB_PER_S]
  *
  * MIB of private memory are filled, as one piece, or every second page of twice as much;
  * all threads but those two sleep. Each check writes STATE_DIR/pause, in nanoseconds, and
  * begins anew. The meters are real-time threads that sleep: they leave the processors to
  * whoever dumps, but run at once when they may.
+ *
+ * One more thread writes MB_PER_S to the pages, round and round. It makes up for no time that it loses,
+ * so that STATE_DIR/pause tells what else it cost: after the pause, the pages that were written since
+ * the last check and the nanoseconds that it is ago.
  */
-#include "fixture.h"
+#include "pace.h"
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -20,7 +24,10 @@ struct meter {
 };
 
 static struct meter meters[2];
-static size_t threads;
+static size_t threads, pages, stride;
+static uint64_t rate;
+static char *memory;
+static volatile uint64_t written; /* pages, since the start */
 
 static void look(struct meter *me)
 {
@@ -73,6 +80,23 @@ static void *sleeper_thread(void *unused)
 	return unused;
 }
 
+static char *page_at(size_t i)
+{
+	return memory + i * stride * PAGE;
+}
+
+static void *writer_thread(void *unused)
+{
+	struct pace pace = pace_of(rate, 1000000);
+
+	for (;;) {
+		for (uint64_t end = written + pace.batch; written < end; written++)
+			memset(page_at(written % pages), written / pages, PAGE);
+		keep_pace(&pace);
+	}
+	return unused;
+}
+
 static void start_threads(void)
 {
 	pthread_attr_t small;
@@ -83,18 +107,20 @@ static void start_threads(void)
 	for (size_t i = 1; i < threads; i++)
 		MUST0(pthread_create(&thread, &small,
 				     i + 1 < threads ? sleeper_thread : meter_thread, NULL));
+	if (rate)
+		MUST0(pthread_create(&thread, &small, writer_thread, NULL));
 }
 
-static void fill(size_t pages, size_t stride)
+static void fill(void)
 {
-	char *memory = mmap(NULL, pages * stride * PAGE, PROT_READ | PROT_WRITE,
+	memory = mmap(NULL, pages * stride * PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	MUST(memory == MAP_FAILED ? -1 : 0);
 	MUST(madvise(memory, pages * stride * PAGE, MADV_NOHUGEPAGE));
 	for (size_t i = 0; i < pages; i++) {
-		memset(memory + i * stride * PAGE, 0x5a, PAGE);
-		*(uint64_t *)(memory + i * stride * PAGE) = pattern(1, i);
+		memset(page_at(i), 0x5a, PAGE);
+		*(uint64_t *)page_at(i) = pattern(1, i);
 	}
 }
 
@@ -112,9 +138,16 @@ static int64_t longest_pause(void)
 
 static void report(void)
 {
-	char text[32];
+	static int64_t last_time;
+	static uint64_t last_written;
+	int64_t time = now(CLOCK_MONOTONIC);
+	uint64_t count = written;
+	char text[80];
 
-	snprintf(text, sizeof(text), "%lld\n", (long long)longest_pause());
+	snprintf(text, sizeof(text), "%lld %llu %lld\n", (long long)longest_pause(),
+		 (unsigned long long)(count - last_written), (long long)(time - last_time));
+	last_written = count;
+	last_time = time;
 	publish("pause", text);
 	answer();
 	for (int i = 0; i < 2; i++)
@@ -124,9 +157,12 @@ static void report(void)
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
-	MUST(argc == 5 ? 0 : -1);
+	MUST(argc >= 5 ? 0 : -1);
+	pages = strtoul(argv[2], NULL, 10) << 8;
+	stride = strcmp(argv[3], "sparse") ? 1 : 2;
 	threads = strtoul(argv[4], NULL, 10);
-	fill(strtoul(argv[2], NULL, 10) << 8, strcmp(argv[3], "sparse") ? 1 : 2);
+	rate = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
+	fill();
 	start_threads();
 	be_prompt();
 	publish("ready", "ready\n");
