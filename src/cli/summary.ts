@@ -19,13 +19,14 @@ export function summary(result: DumpResult): string {
   ].join('\n');
 }
 
-function pageLine({ pages }: DumpResult): string {
+function pageLine({ pages, zeroPages }: DumpResult): string {
   const classes = Object.entries(CLASSES).map(
     ([key, name]) => [pages[key as keyof typeof CLASSES], name] as const,
   );
   const parts = classes
     .filter(([{ listed }]) => listed > 0)
     .map(([count, name]) => classText(count, name));
+  if (zeroPages > 0) parts.push(`${plural(zeroPages, 'zero page')} left out`);
   return parts.join('; ') || 'none';
 }
 

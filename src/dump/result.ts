@@ -54,6 +54,8 @@ export interface DumpResult {
   threads: number;
   /** By class: private pages that a lazy restore may take late, other private ones, shared memory. */
   pages: { lazy: PageCount; other: PageCount; shared: PageCount };
+  /** In none of these, and not listed: pages of zeros that a restore brings by itself. */
+  zeroPages: number;
   processes: ProcessResult[];
   /** The set, in the order it was made; sizes in bytes. */
   files: ImageFile[];
@@ -94,6 +96,7 @@ export function makeResult(
     ...(live && { live }),
     threads: processes.reduce((sum, { threads }) => sum + threads, 0),
     pages,
+    zeroPages: captured!.pages.zero,
     processes,
     files,
     bytes: files.reduce((sum, { size }) => sum + size, 0),

@@ -181,6 +181,8 @@ export interface CapturedFrame {
     present: number;
     lazy: number;
     copied: number;
+    /** Left out, and not among the others: lazy pages that were to be copied and are all zeros. */
+    zero: number;
     shmem_copied: number;
   };
   /** Namespaces of ckpt itself. */

@@ -11,6 +11,7 @@ import { fileName } from '../images/names.js';
 import { type Owner, PAGE_SIZE, PE_PARENT, PE_PRESENT } from '../images/pagemap.js';
 import { imageError } from '../images/read.js';
 import { findSet } from './folder.js';
+import type { Stretch } from './manifest.js';
 import { pagemapName } from './owner.js';
 import { type PagemapRun, readPagemap } from './pagemap.js';
 
@@ -18,9 +19,7 @@ import { type PagemapRun, readPagemap } from './pagemap.js';
 const MAX_GENERATIONS = 512;
 
 /** Pages in a row and where they are: `offset` in bytes. */
-export interface Piece {
-  page: number;
-  count: number;
+export interface Piece extends Stretch {
   path: string;
   offset: number;
 }
@@ -44,10 +43,15 @@ export async function findGenerations(dir: string): Promise<string[]> {
 }
 
 /**
- * The pages of an owner that are somewhere in these sets, ascending.
+ * The pages of an owner that are somewhere in these sets, ascending. Where the first set lists no
+ * page, those of `blank`, which ascends, are zeros.
  * Throws CkptError as readPagemap does, and where a pages image is missing or too short.
  */
-export async function findPieces([dir, ...before]: string[], owner: Owner): Promise<Piece[]> {
+export async function findPieces(
+  [dir, ...before]: string[],
+  owner: Owner,
+  blank: readonly Stretch[] = [],
+): Promise<Piece[]> {
   const runs: PagemapRun[] = [];
   const pagesId = await readPagemap(dir!, owner, (run) => runs.push(run));
   const path = join(dir!, fileName('PAGES', pagesId));
@@ -65,7 +69,24 @@ export async function findPieces([dir, ...before]: string[], owner: Owner): Prom
     }
   }
   if (offset > 0) checkPages(path, offset);
-  return pieces;
+  for (const gap of gaps(blank, runs)) pieces.push({ ...gap, path: '/dev/zero', offset: 0 });
+  return pieces.sort((a, b) => a.page - b.page); // two ascending lists: in one pass
+}
+
+/** What of `blank` is in none of `runs`. */
+function* gaps(blank: readonly Stretch[], runs: readonly Stretch[]): Generator<Stretch> {
+  let i = 0;
+  for (const { page, count } of blank) {
+    const end = page + count;
+    let from = page;
+    while (i < runs.length && runs[i]!.page + runs[i]!.count <= from) i++;
+    for (; i < runs.length && runs[i]!.page < end; i++) {
+      if (runs[i]!.page > from) yield { page: from, count: runs[i]!.page - from };
+      from = runs[i]!.page + runs[i]!.count;
+      if (from >= end) break; // it may reach into the next
+    }
+    if (from < end) yield { page: from, count: end - from };
+  }
 }
 
 function isOlder({ flags }: PagemapRun): boolean {

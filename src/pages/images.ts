@@ -1,9 +1,14 @@
 /** `images:DIR`: another image set of the same tree, one that holds its pages. */
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { CkptError } from '../errors.js';
+import { fileName } from '../images/names.js';
+import type { Owner } from '../images/pagemap.js';
 import { listOwners } from './folder.js';
 import { cut, findGenerations, findPieces, type Piece } from './generations.js';
-import type { Manifest } from './manifest.js';
+import type { Manifest, Stretch } from './manifest.js';
+import { blankOf, readMappings } from './mappings.js';
 import { ownerKey, ownerText } from './owner.js';
 import { OpenFiles } from './place.js';
 import { firstEndingAfter, lacks } from './ranges.js';
@@ -30,8 +35,15 @@ export class ImagesSource implements PageSource {
         const message = `${this.name}: it has no pages of ${ownerText(owner)}, so it is of another tree`;
         throw new CkptError('E_PAGE_SOURCE', message, { object: this.name });
       }
-      this.#pieces.set(ownerKey(owner), await findPieces(generations, owner));
+      const blank = await this.#blank(generations[0]!, owner);
+      this.#pieces.set(ownerKey(owner), await findPieces(generations, owner, blank));
     }
+  }
+
+  /** Where a set need not list pages that are all zeros. One that a page server made has pages only. */
+  async #blank(dir: string, owner: Owner): Promise<Stretch[]> {
+    if (!('pid' in owner) || !existsSync(join(dir, fileName('MM', owner.pid)))) return [];
+    return blankOf(await readMappings(dir, owner.pid));
   }
 
   locate(run: PageRun): Located[] {

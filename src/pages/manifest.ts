@@ -2,11 +2,15 @@
 
 import type { Owner } from '../images/pagemap.js';
 
-/** Pages in a row that are alike. */
-export interface ManifestRange {
+/** Pages in a row. */
+export interface Stretch {
   /** Address, or offset in the segment, divided by 4096. */
   page: number;
   count: number;
+}
+
+/** Pages in a row that are alike. */
+export interface ManifestRange extends Stretch {
   /** As the pagemap has them: PE_*. */
   flags: number;
   /** No restore can take them late: they have to be in the images (FACTS, "Lazy VMAs"). */
@@ -19,6 +23,8 @@ export interface ManifestOwner {
   owner: Owner;
   /** Ascending. */
   ranges: ManifestRange[];
+  /** Ascending: where pages that are not listed are zeros, whoever restores the set. */
+  blank?: readonly Stretch[];
 }
 
 export interface Manifest {

@@ -7,6 +7,7 @@ import type { mm_entry } from '../images/gen/mm.js';
 import type { vma_entry } from '../images/gen/vma.js';
 import { imageError, ImageReader } from '../images/read.js';
 import { toBigInt } from '../images/u64.js';
+import type { Stretch } from './manifest.js';
 
 /** Flags of mmap(2). */
 const MAP_PRIVATE = 0x02;
@@ -76,6 +77,11 @@ export class MappingCursor {
 export function canBeLate({ flags, status }: Mapping): boolean {
   const isAnonymous = (flags & MAP_ANONYMOUS) !== 0 && (flags & MAP_PRIVATE) !== 0;
   return isAnonymous && !(flags & (MAP_LOCKED | MAP_HUGETLB)) && !(status & KERNELS);
+}
+
+/** There a set need not list pages that are all zeros: a restore brings such by itself. */
+export function blankOf(mappings: readonly Mapping[]): Stretch[] {
+  return mappings.filter(canBeLate).map(({ page, count }) => ({ page, count }));
 }
 
 async function readMm(path: string): Promise<mm_entry> {

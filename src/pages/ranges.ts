@@ -2,7 +2,7 @@
 
 import { CkptError } from '../errors.js';
 import { PAGE_SIZE, type Owner } from '../images/pagemap.js';
-import type { Manifest, ManifestRange } from './manifest.js';
+import type { Manifest, ManifestRange, Stretch } from './manifest.js';
 import { runText } from './owner.js';
 import type { PageRun } from './source.js';
 
@@ -24,6 +24,17 @@ export function rangesOf(set: Manifest, run: PageRun): ManifestRange[] | undefin
 /** How many pages of a run, from its first on, the manifest lists without a gap; at most `limit`. */
 export function listedFrom(set: Manifest, run: PageRun, limit: number): number {
   return total(leadingRanges(set, { ...run, count: Math.min(run.count, limit) }));
+}
+
+/** How many pages of a run, from its first on, the set does not list since they are zeros. */
+export function zerosFrom(set: Manifest, run: PageRun, limit: number): number {
+  const { ranges = [], blank = [] } =
+    set.owners.find(({ owner }) => isSame(owner, run.owner)) ?? {};
+  const stretch = blank[firstEndingAfter(blank, run.page)];
+  const next = ranges[firstEndingAfter(ranges, run.page)];
+  if (!stretch || stretch.page > run.page) return 0;
+  const ends = [run.page + Math.min(run.count, limit), stretch.page + stretch.count];
+  return Math.max(0, Math.min(...ends, next?.page ?? Infinity) - run.page);
 }
 
 /** The parts of ranges from the beginning of a run to its end, or to the first page that is not listed. */
@@ -92,10 +103,7 @@ export function isSame(a: Owner, b: Owner): boolean {
 }
 
 /** The index of the first range that ends behind `page`. */
-export function firstEndingAfter(
-  ranges: readonly Pick<ManifestRange, 'page' | 'count'>[],
-  page: number,
-): number {
+export function firstEndingAfter(ranges: readonly Stretch[], page: number): number {
   let [low, high] = [0, ranges.length];
   while (low < high) {
     const middle = (low + high) >>> 1;

@@ -6,7 +6,7 @@ import type { Owner } from '../images/pagemap.js';
 import { imageError } from '../images/read.js';
 import { findSet, listOwners } from './folder.js';
 import type { Manifest, ManifestOwner, ManifestRange } from './manifest.js';
-import { canBeLate, MappingCursor, readMappings } from './mappings.js';
+import { blankOf, canBeLate, MappingCursor, readMappings } from './mappings.js';
 import { ownerText, pagemapName } from './owner.js';
 import { MAX_PAGES, type PagemapRun, readPagemap } from './pagemap.js';
 
@@ -41,7 +41,8 @@ async function readOwner(root: string, owner: Owner, at: number): Promise<Manife
     await readPagemap(root, owner, (run) => take(run, true)); // a restore fills segments early
     return { owner, ranges };
   }
-  const cursor = new MappingCursor(await readMappings(root, owner.pid));
+  const mappings = await readMappings(root, owner.pid);
+  const cursor = new MappingCursor(mappings);
   await readPagemap(root, owner, ({ page, count, flags }) => {
     const end = page + count;
     while (page < end) {
@@ -52,7 +53,7 @@ async function readOwner(root: string, owner: Owner, at: number): Promise<Manife
       page += part;
     }
   });
-  return { owner, ranges };
+  return { owner, ranges, blank: blankOf(mappings) };
 }
 
 /** Joins what is alike: how a writer split it says nothing. */

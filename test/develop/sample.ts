@@ -227,7 +227,7 @@ export function captured(changes: Partial<CapturedFrame> = {}): CapturedFrame {
     t: 'captured',
     ...{ tasks: 1, threads: 1, page_bytes: 0, helper_peak_kib: 0, own_ns: ns },
     times_us: { freeze: 1, capture: 1, scan: 1, copy: 1, total: 4 },
-    pages: { scanned: 0, present: 0, lazy: 0, copied: 0, shmem_copied: 0 },
+    pages: { scanned: 0, present: 0, lazy: 0, copied: 0, zero: 0, shmem_copied: 0 },
     clocks: { monotonic_ns: '0x3b9aca01', boottime_ns: '0x77359402' },
     ...changes,
   };

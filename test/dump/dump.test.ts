@@ -96,6 +96,16 @@ scene(
   },
 );
 
+scene(
+  'pages of zeros are left out, and the summary says how many',
+  async ({ target, images }) => {
+    const { stderr } = await ckpt(['dump', '-t', `${target.pid}`, '-D', images, '-R']);
+    assert.match(stderr, /\n  pages   .*; \d{3} zero pages left out\n/);
+  },
+  'anonymous',
+  [],
+);
+
 scene('the work folder gets log and statistics, and crit reads these', async (scene) => {
   const work = scene.dir;
   const result = await dumpJson(scene, '-R', '-W', work, '-o', 'dump.log', '-v4');

@@ -6,7 +6,7 @@ const plain = (...names: string[]): Cycle[] => names.map((fixture) => ({ fixture
 export const fixtures: Cycle[] = [
   ...plain('threads', 'registers', 'sigactions', 'sigpending', 'itimers', 'posixtimers'),
   ...plain('anonymous', 'filemaps', 'sharedmem', 'heap', 'stack', 'memfds', 'madvise', 'guards'),
-  ...plain('protections', 'thp', 'deletedmaps', 'manymaps', 'vdso'),
+  ...plain('protections', 'thp', 'zeros', 'deletedmaps', 'manymaps', 'vdso'),
   { fixture: 'hugetlb', hugePages: 8 },
   {
     fixture: 'hugetlb',
@@ -27,6 +27,7 @@ export const fixtures: Cycle[] = [
 
 /** Those that the release before has to restore too: what the two generations write differs. */
 export const olderToo = ['threads', 'registers', 'posixtimers', 'anonymous', 'sharedmem'].concat([
+  'zeros',
   'files',
   'pipes',
   'unixpairs',

@@ -105,6 +105,39 @@ test('images: pages come from the set, from its parent and from the parent of th
     await source.close();
   }));
 
+test('images: in anonymous memory a set does not list pages that are all zeros', () =>
+  withTemp(async (dir) => {
+    wanted(join(dir, 'wanted'));
+    // Anonymous from 9 on, then of a file, anonymous, locked, of huge pages.
+    const make = (name: string, first: Run, parent?: string) =>
+      serving(join(dir, name), [first, [15, 1, PRESENT]], [1, 2], parent).mappings(9, [
+        anonymous(9, 3),
+        anonymous(12, 1, { flags: 0x02, shmid: 3, status: 1 | (1 << 7) }),
+        anonymous(13, 3),
+        anonymous(16, 1, { flags: 0x2022 }),
+        anonymous(17, 1, { flags: 0x40022 }),
+      ]);
+    make('set', [10, 1, PRESENT]);
+    const source = await opened(new ImagesSource(join(dir, 'set')), join(dir, 'wanted'));
+    assert.equal(await bytesOf(source, 9, 3), [0, 1, 0]);
+    assert.equal(await bytesOf(source, 13, 3), [0, 0, 2]);
+    for (const page of [8, 12, 16, 17, 18]) {
+      const lacks = await failure(() => source.read({ owner, page, count: 1 }));
+      assert.match(lacks, `no pages 0x${page.toString(16)}000-`);
+    }
+    await source.close();
+
+    // What is listed and is not there is no zeros.
+    for (const flags of [LAZY, PARENT]) {
+      serving(join(dir, `parent-${flags}`), [[30, 1]], [1]);
+      make(`lazy-${flags}`, [10, 1, flags], `../parent-${flags}`);
+      const images = new ImagesSource(join(dir, `lazy-${flags}`));
+      await opened(images, join(dir, 'wanted'));
+      assert.match(await failure(() => bytesOf(images, 9, 2)), 'no pages 0x9000-0xb000');
+      await images.close();
+    }
+  }));
+
 test('images: sets that are torn, hostile or of another tree are named', () =>
   withTemp(async (dir) => {
     wanted(join(dir, 'wanted'));

@@ -33,7 +33,15 @@ async function serveOne(scene: Scene, images: string, args: string[]): Promise<S
   return served!;
 }
 
-for (const fixture of ['anonymous', 'family', 'sharedmem', 'filemaps', 'threads']) {
+async function store(scene: Scene, images: string): Promise<string> {
+  const file = join(scene.dir, 'store');
+  const from = `process:${scene.original.pid}`;
+  const { code, stderr } = await ckpt(['fill', '-D', images, '--from', from, '--store', file]);
+  assert.is(code, 0, stderr);
+  return file;
+}
+
+for (const fixture of ['anonymous', 'zeros', 'family', 'sharedmem', 'filemaps', 'threads']) {
   const name = `${fixture}, without late pages, served from its process, from images and from a file`;
   test(name, () =>
     orSkip(name, () =>

@@ -32,8 +32,9 @@ const show = (run: Run | undefined): string =>
 
 function compareLists(a: Pagemap, b: Pagemap): string[] {
   const lines: string[] = [];
-  for (let i = 0; i < Math.max(a.runs.length, b.runs.length) && lines.length < 20; i++) {
-    const [left, right] = [show(a.runs[i]), show(b.runs[i])];
+  const [ours, theirs] = [a.listed ?? a.runs, b.listed ?? b.runs];
+  for (let i = 0; i < Math.max(ours.length, theirs.length) && lines.length < 20; i++) {
+    const [left, right] = [show(ours[i]), show(theirs[i])];
     if (left !== right) lines.push(`${a.name}, entry ${i}: ${left}, but ${right}`);
   }
   return lines;
@@ -42,7 +43,7 @@ function compareLists(a: Pagemap, b: Pagemap): string[] {
 /** The same pages whatever their flags are. */
 const bare = (map: Pagemap): Pagemap => ({
   ...map,
-  runs: mergeNeighbours(map.runs.map((run) => ({ ...run, flags: 0 }))),
+  listed: mergeNeighbours((map.listed ?? map.runs).map((run) => ({ ...run, flags: 0 }))),
 });
 
 /** The stretches of pages whose bytes both have. */

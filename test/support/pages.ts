@@ -26,6 +26,8 @@ export interface Pagemap {
   pagesId: number;
   /** Ascending; neighbours with equal flags are one run. */
   runs: Run[];
+  /** What of it is compared with another list, if not all: see zeros.ts. */
+  listed?: Run[];
 }
 
 interface Decoded {

@@ -27,9 +27,9 @@ use crate::error::Result;
 use crate::limit::Limit;
 use crate::value::Hex;
 use crate::wire::{Action, DumpRequest, PageCopy};
-use copy::{copy, Source};
+use copy::{copy, Choice, Copied, Source};
 use facts::Owner;
-use pages_file::PagesFiles;
+use pages_file::{PagesFile, PagesFiles};
 use rounds::{Finished, Rounds, Written};
 use scan::{Pages, Scanner};
 use serde::Serialize;
@@ -44,10 +44,11 @@ pub const PAGE: u64 = 4096;
 struct Space {
     mappings: Mappings,
     pages: Pages,
+    /// What was copied, and into which file; or, in rounds, into which slots: until `settle`.
+    copied: Option<(Copied, PagesFile)>,
+    finished: Option<Finished>,
     /// Name of the file with its pages.
     file: Option<String>,
-    /// Where its pages were copied in rounds: until they are in order.
-    finished: Option<Finished>,
 }
 
 /// The memory of a tree, from before the freeze until it is told.
@@ -87,6 +88,8 @@ pub struct Totals {
     /// Of these, those that are lazy.
     pub lazy: u64,
     pub copied: u64,
+    /// Left out, and not among the others: all zeros, as a restore makes them by itself.
+    pub zero: u64,
     pub shmem_copied: u64,
 }
 
@@ -221,7 +224,8 @@ impl Memory {
         for vma in &mappings.vmas {
             self.segments.add_mapping(pid, vma)?;
         }
-        self.spaces.push(Space { mappings, pages: Pages::default(), file: None, finished: None });
+        let pages = Pages::default();
+        self.spaces.push(Space { mappings, pages, copied: None, finished: None, file: None });
         Ok(())
     }
 
@@ -244,6 +248,7 @@ impl Memory {
     pub fn copy(&mut self, limit: &Limit, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
         let Some(files) = &mut self.files else { return Ok(()) };
         let lazy_too = self.copy == PageCopy::All;
+        let choice = Choice { lazy_too, keep_zeros: false };
         let wanted =
             |pages: &Pages| pages.runs.pages() - if lazy_too { 0 } else { pages.runs.lazy_pages() };
         let of_spaces: u64 = self.spaces.iter().map(|space| wanted(&space.pages)).sum();
@@ -255,36 +260,49 @@ impl Memory {
             if self.rounds.follows(pid) {
                 space.finished = self.rounds.finish(pid, &mut space.pages, (threads, limit))?;
                 done += wanted(&space.pages);
+                self.totals.copied += space.pages.runs.pages();
                 continue;
             }
             let file = files.take(pid)?;
-            let runs = (space.pages.runs.as_slice(), lazy_too);
+            let runs = (space.pages.runs.as_slice(), choice);
             let source = Source::process(pid)?;
-            done += copy(&source, runs, &file, (threads, limit), &mut |now| {
+            let copied = copy(&source, runs, &file, (threads, limit), &mut |now| {
                 progress(done + now, total)
             })?;
-            space.file = Some(file.name);
+            done += wanted(&space.pages);
+            self.totals.copied += copied.pages;
+            space.copied = Some((copied, file));
         }
-        self.totals.copied = done;
         for segment in self.segments.iter() {
             let file = files.create()?;
-            let runs = (segment.runs.as_slice(), true);
+            let runs = (segment.runs.as_slice(), Choice { lazy_too: true, ..choice });
             let source = Source::Segment(&segment.file);
-            done += copy(&source, runs, &file, (threads, limit), &mut |now| {
+            let copied = copy(&source, runs, &file, (threads, limit), &mut |now| {
                 progress(done + now, total)
             })?;
+            done += copied.pages;
+            self.totals.shmem_copied += copied.pages;
             self.segment_files.push(file.name);
         }
-        self.totals.shmem_copied = done - self.totals.copied;
         Ok(())
     }
 
-    /// After the thaw, and after `confirm`: bring in order what was copied in rounds.
+    /// After `copy` and `confirm`, and after the thaw unless the tree is held: what need not be done
+    /// under the freeze. Pages that were left out are no more among those that are told, the files
+    /// end where their pages do, and hold them in order.
     ///
     /// Errors: `NoSpace`, `Write`, those of `limit`.
     pub fn settle(&mut self, limit: &Limit) -> Result<()> {
         let Some(files) = &mut self.files else { return Ok(()) };
         for space in &mut self.spaces {
+            if let Some((copied, file)) = space.copied.take() {
+                file.truncate(copied.pages * PAGE)?;
+                if !copied.zeros.as_slice().is_empty() {
+                    self.totals.zero += copied.zeros.pages();
+                    space.pages.runs = space.pages.runs.without(&copied.zeros);
+                }
+                space.file = Some(file.name);
+            }
             if let Some(finished) = space.finished.take() {
                 space.file = Some(finished.settle(&space.mappings.vmas, files, limit)?);
             }

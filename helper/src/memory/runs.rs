@@ -15,6 +15,13 @@ pub struct Run {
     pub clean: bool,
 }
 
+impl Run {
+    /// Number of the page after its last.
+    pub fn end(&self) -> u64 {
+        self.page + u64::from(self.pages)
+    }
+}
+
 /// Runs in ascending order; neighbours that are alike are one.
 #[derive(Default)]
 pub struct Runs(Vec<Run>);
@@ -25,7 +32,7 @@ impl Runs {
         let (mut page, end) = (start / PAGE, end / PAGE);
         if let Some(last) = self.0.last_mut() {
             let grown = end - last.page;
-            let touches = last.page + u64::from(last.pages) == page;
+            let touches = last.end() == page;
             if touches && (last.lazy, last.clean) == (lazy, clean) && grown <= u64::from(u32::MAX) {
                 last.pages = grown as u32;
                 return;
@@ -73,6 +80,27 @@ impl Runs {
             let end = run.page + u64::from(run.pages);
             self.push(run.page * PAGE, end * PAGE, (run.lazy, false));
         }
+    }
+
+    /// These, but for pages of theirs that are `left_out`.
+    pub fn without(&self, left_out: &Runs) -> Self {
+        let mut rest = Runs::default();
+        let mut push = |run: &Run, from: u64, to: u64| {
+            if from < to {
+                rest.push(from * PAGE, to * PAGE, (run.lazy, run.clean));
+            }
+        };
+        let mut gaps = left_out.0.iter().peekable();
+        let mut page = 0; // all before are told
+        for run in &self.0 {
+            page = page.max(run.page);
+            while let Some(gap) = gaps.next_if(|gap| gap.page < run.end()) {
+                push(run, page, gap.page);
+                page = gap.end();
+            }
+            push(run, page, run.end());
+        }
+        rest
     }
 
     #[cfg(test)]

@@ -1,10 +1,10 @@
 /** A session of the page server that gives pages: `criu lazy-pages --page-server` at the other end. */
 
 import { CkptError } from '../../errors.js';
-import { PE_PRESENT } from '../../images/pagemap.js';
+import { PAGE_SIZE, PE_PRESENT } from '../../images/pagemap.js';
 import { COMMAND, pagesOf, pidOf, type Iov } from '../iov.js';
 import type { Manifest } from '../manifest.js';
-import { lacks, listedFrom } from '../ranges.js';
+import { lacks, listedFrom, zerosFrom } from '../ranges.js';
 import type { PageSource } from '../source.js';
 import { answerClose, type Client } from './client.js';
 
@@ -32,9 +32,10 @@ export async function givePages(
 async function give(client: Client, set: Manifest, source: PageSource, iov: Iov): Promise<number> {
   const asked = pagesOf(iov);
   const wanted = { owner: { pid: pidOf(iov.dst) }, ...asked };
-  const run = { ...wanted, count: listedFrom(set, wanted, MAX_GIVEN) };
+  const listed = listedFrom(set, wanted, MAX_GIVEN);
+  const run = { ...wanted, count: listed || zerosFrom(set, wanted, MAX_GIVEN) };
   if (run.count === 0) throw lacks(source.name, wanted, `${set.dir} does not list them`);
-  const bytes = await source.read(run);
+  const bytes = listed > 0 ? await source.read(run) : Buffer.alloc(run.count * PAGE_SIZE);
   await client.sendIov({
     ...iov,
     command: COMMAND.ADD_F,

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { PE_LAZY } from '../../../src/images/pagemap.js';
 import { CriuSource } from '../../../src/pages/criu.js';
 import { COMMAND, encodeIov, LAYOUTS } from '../../../src/pages/iov.js';
 import { flatPieces } from '../../../src/pages/ranges.js';
@@ -51,6 +52,29 @@ async function mustGive(port: number): Promise<void> {
     await client.close();
   }
 }
+
+test('pages that a set need not list since they are zeros are given as such', async () => {
+  const unread = { page: 0x3fe, count: 9, flags: PE_LAZY, eager: false, at: 0 };
+  const bare = { ...set, owners: [{ owner: { pid: 100 }, ranges: [unread] }], pages: 9 };
+  const [listed] = set.owners;
+  const blank = [
+    { page: 0x3fe, count: 2 },
+    { page: 0x404, count: 3 },
+  ];
+  const full = { ...set, owners: [{ ...listed!, blank }] };
+  const server = await servePages(full, source);
+  const client = CriuSource.parse(`127.0.0.1:${server.port}?layout=4.2`);
+  try {
+    await client.open(bare);
+    const bytes = await client.read({ owner: { pid: 100 }, page: 0x3fe, count: 9 });
+    const zeros = Buffer.alloc(2 * PAGE);
+    const expected = Buffer.concat([zeros, store.subarray(0, 5 * PAGE), zeros]);
+    assert.ok(expected.equals(bytes));
+  } finally {
+    await client.close();
+    await server.close();
+  }
+});
 
 const wrong: Record<string, { bytes: Buffer; line: RegExp }> = {
   'a page that the set lacks': {

@@ -7,6 +7,7 @@ mod scanning;
 mod segments;
 mod swapped;
 mod telling;
+mod zeros;
 
 use super::fixture::Fixture;
 use super::*;
@@ -15,7 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Every fixture whose memory is of a kind of its own.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "anonymous",
     "heap",
     "stack",
@@ -27,6 +28,7 @@ const KINDS: [&str; 12] = [
     "memfds",
     "sharedmem",
     "thp",
+    "zeros",
     "vdso",
 ];
 
@@ -52,11 +54,17 @@ fn captured(fixture: &Fixture, copy: PageCopy) -> Memory {
     memory
 }
 
+/// Copy as a dump does.
+fn copied(memory: &mut Memory, progress: &mut dyn FnMut(u64, u64)) {
+    memory.copy(&Limit::default(), progress).unwrap();
+    memory.settle(&Limit::default()).unwrap();
+}
+
 /// Single pages of runs: number, lazy.
 fn pages(runs: &[runs::Run]) -> Vec<(u64, bool)> {
     let single = |run: &runs::Run| {
         let lazy = run.lazy;
-        (run.page..run.page + u64::from(run.pages)).map(move |page| (page, lazy))
+        (run.page..run.end()).map(move |page| (page, lazy))
     };
     runs.iter().flat_map(single).collect()
 }

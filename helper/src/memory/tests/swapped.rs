@@ -62,10 +62,11 @@ fn swapped_pages_are_data() {
     };
     assert_eq!(segment.runs.pages(), 256);
 
-    memory.copy(&Limit::default(), &mut |_, _| ()).unwrap();
-    let file = memory.spaces[0].file.as_ref().unwrap();
-    let (file, mem) = (File::open(fixture.folder.join(file)).unwrap(), mem(fixture.pid()));
-    for (nth, (page, _)) in (0..).zip(found) {
+    copied(&mut memory, &mut |_, _| ());
+    let stored = pages(memory.spaces[0].pages.runs.as_slice());
+    let path = fixture.folder.join("pages-1.img");
+    let (file, mem) = (File::open(path).unwrap(), mem(fixture.pid()));
+    for (nth, (page, _)) in (0..).zip(stored) {
         assert!(read(&file, nth) == read(&mem, page));
     }
 }

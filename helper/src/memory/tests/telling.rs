@@ -18,6 +18,31 @@ fn runs_join_neighbours_that_are_alike() {
 }
 
 #[test]
+fn pages_that_are_left_out_split_runs() {
+    let some = |ranges: &[(u64, u64, bool)]| {
+        let mut runs = runs::Runs::default();
+        ranges.iter().for_each(|&(a, b, lazy)| runs.push(a * PAGE, b * PAGE, (lazy, false)));
+        runs
+    };
+    let all = some(&[(1, 5, true), (5, 9, false), (20, 21, true), (30, 40, true)]);
+    let rest = |left_out: &[(u64, u64, bool)]| all.without(&some(left_out)).as_slice().to_vec();
+    let runs = |ranges: &[(u64, u64, bool)]| some(ranges).as_slice().to_vec();
+    assert_eq!(rest(&[]), all.as_slice());
+    assert_eq!(rest(&[(1, 9, false), (20, 21, false), (30, 40, false)]), []);
+    assert_eq!(
+        rest(&[(1, 2, false), (4, 6, false), (33, 35, false), (36, 37, false), (39, 40, false)]),
+        runs(&[
+            (2, 4, true),
+            (6, 9, false),
+            (20, 21, true),
+            (30, 33, true),
+            (35, 36, true),
+            (37, 39, true)
+        ])
+    );
+}
+
+#[test]
 fn frames_carry_runs_as_flat_triples_and_end() {
     let run = |page, lazy| runs::Run { page, pages: 2, lazy, clean: false };
     let all: Vec<_> = (0..100_000).map(|i| run(4 * i, i % 2 == 0)).collect();
