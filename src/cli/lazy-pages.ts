@@ -6,19 +6,22 @@ import { runText } from '../pages/owner.js';
 import type { LostPages, ServeOptions, ServeResult, SessionResult } from '../serve/options.js';
 import { serve } from '../serve/serve.js';
 import { printJson, say } from './print.js';
+import { ProgressBar } from './progress.js';
 import { stopOnSignals } from './signals.js';
 import { bytes, plural, time } from './units.js';
 import { camelCased } from './values.js';
 
 /** Exit code 1 where a restore did not get all its pages. */
 export async function run({ json, ...values }: Record<string, unknown>): Promise<number> {
+  const bar = new ProgressBar();
   const options = {
     ...camelCased(values),
     ...stopOnSignals(),
     onListening: (socket: string) => say(`ckpt: serving pages on ${socket}`),
-    onLog: (line: string) => say(`ckpt: ${line}`),
+    onProgress: (progress) => bar.update(progress),
+    onLog: (line: string) => bar.say(`ckpt: ${line}`),
   } as ServeOptions;
-  const result = await serve(options);
+  const result = await serve(options).finally(() => bar.stop());
   const failure = failureOf(result);
   if (json) printJson({ ok: !failure, ...result });
   else say(result.sessions.map(summary).join('\n') || 'No restore came');

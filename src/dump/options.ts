@@ -3,7 +3,7 @@
 import { fstatSync } from 'node:fs';
 import { CkptError } from '../errors.js';
 
-/** Where a dump is, for who watches it; `done` of `total` pages for `copy`, tasks before. */
+/** Where a dump is, for who watches it; `done` of `total` pages for `copy` and `write`, tasks before. */
 export interface Progress {
   phase: 'freeze' | 'capture' | 'copy' | 'write';
   done: number;

@@ -15,7 +15,7 @@ import { ImagesSource } from '../pages/images.js';
 import type { ManifestRange } from '../pages/manifest.js';
 import { readManifest } from '../pages/read-manifest.js';
 import { isOnDisk } from './folders.js';
-import type { DumpOptions } from './options.js';
+import type { DumpOptions, Progress } from './options.js';
 
 /**
  * Moves the pages of the set in `staging`, which nobody else sees yet, into `store`; of those that
@@ -25,7 +25,7 @@ export async function moveToStore(
   staging: string,
   store: Store,
   { skipPages }: DumpOptions,
-  signal: AbortSignal,
+  { report, signal }: { report: (progress: Progress) => void; signal: AbortSignal },
 ): Promise<ImageFile[]> {
   const set = await readManifest(staging);
   const own = new ImagesSource(staging);
@@ -33,7 +33,10 @@ export async function moveToStore(
   attempt('make', bare, () => mkdirSync(bare, 0o700));
   try {
     await own.open(set);
-    await writeStore({ store, set, plan: () => own, signal });
+    let done = 0;
+    const { pages: total } = set;
+    const tell = (more: number) => report({ phase: 'write', done: (done += more), total });
+    await writeStore({ store, set, plan: () => own, tell, signal });
     const [plan, ids] = skipPages === 'lazy' ? [eagerFrom(own), numbers()] : [() => undefined];
     await rewrite({ set, plan, dir: bare, tell: () => {}, signal, ...(ids && { ids }) });
   } finally {

@@ -81,12 +81,12 @@ async function makeSet(
 }
 
 async function movePages(
-  { options, limit }: Session,
+  { options, limit, report }: Session,
   staging: string,
   store: Store,
 ): Promise<ImageFile[]> {
   const { moveToStore } = await import('./page-store.js');
-  return moveToStore(staging, store, options, limit.signal);
+  return moveToStore(staging, store, options, { report, signal: limit.signal });
 }
 
 /** Reports and counts what the helper sends, as it passes by. */

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { dump as dumpTree } from '../../src/dump/dump.js';
+import type { Progress } from '../../src/dump/options.js';
 import type { DumpResult } from '../../src/dump/result.js';
 import type { FillResult } from '../../src/pages/fill/options.js';
 import { ckpt } from '../cli/ckpt.js';
@@ -193,6 +195,28 @@ for (const mode of ['all', 'lazy'] as const) {
   const check = (scene: Scene, first: DumpResult) => checkStored(mode, scene, first);
   test(name, () => orSkip(name, () => withScene({ fixture: 'sharedmem' }, check, args)));
 }
+
+test('the writing of a store is told as it goes on', () =>
+  orSkip('progress of a store', () =>
+    withTemp(async (dir) => {
+      const target = await Target.start('anonymous', join(dir, 'state'));
+      try {
+        const [imagesDir, pageStore] = [join(dir, 'images'), join(dir, 'store')];
+        await execa('mkdir', [imagesDir]);
+        const steps: Progress[] = [];
+        await dumpTree({
+          ...{ tree: target.pid, imagesDir, skipPages: 'all', pageStore, leaveRunning: true },
+          onProgress: (progress) => steps.push(progress),
+        });
+        const written = steps.filter(({ phase }) => phase === 'write');
+        const total = statSync(pageStore).size / PAGE;
+        assert.ok(written.length > 1);
+        assert.equal(written.at(-1), { phase: 'write', done: total, total });
+      } finally {
+        await target.end();
+      }
+    }),
+  ));
 
 test('a store that is there is not overwritten, and one of a dump that fails goes', () =>
   orSkip('a store in the way', () =>

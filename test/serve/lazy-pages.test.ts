@@ -1,11 +1,14 @@
 // Lazy restores by stock criu, whose pages `ckpt lazy-pages` serves from every kind of local source.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ckpt } from '../cli/ckpt.js';
 import { mustDump } from '../support/dump.js';
+import { ckptMain } from '../support/paths.js';
 import { orSkip } from '../support/skip.js';
+import { until } from '../support/until.js';
 import { spoilLazyPages } from '../pages/criu.js';
 import {
   dump,
@@ -31,14 +34,6 @@ async function serveOne(scene: Scene, images: string, args: string[]): Promise<S
     assert.not.ok(existsSync(join(images, 'lazy-pages.socket')));
   });
   return served!;
-}
-
-async function store(scene: Scene, images: string): Promise<string> {
-  const file = join(scene.dir, 'store');
-  const from = `process:${scene.original.pid}`;
-  const { code, stderr } = await ckpt(['fill', '-D', images, '--from', from, '--store', file]);
-  assert.is(code, 0, stderr);
-  return file;
 }
 
 for (const fixture of ['anonymous', 'zeros', 'family', 'sharedmem', 'filemaps', 'threads']) {
@@ -158,6 +153,34 @@ test('what was touched is recorded, and brought in that order', () =>
       const pages = lines.slice(1).reduce((sum, line) => sum + Number(line.split(' ')[2]), 0);
       assert.is(pages, first.sessions[0]!.demanded);
       await serveOne(scene, images, ['--prefetch', 'recorded', '--record', record]);
+    }),
+  ));
+
+test('on a terminal it shows how far it is', () =>
+  orSkip('progress of serving', () =>
+    withScene('anonymous', async (scene) => {
+      const images = await dump(scene, 'full');
+      const words = [ckptMain, 'lazy-pages', '-D', images, '--prefetch', 'none'];
+      const command = `${process.execPath} ${words.join(' ')}`;
+      const options = { env: { TERM: 'xterm' }, stdin: 'ignore' } as const;
+      const server = execa('script', ['-qec', command, '/dev/null'], options);
+      let shown = '';
+      server.stdout.on('data', (text) => (shown += text));
+      try {
+        await until('it serves', () => shown.includes('serving pages'), 20_000);
+        const copy = await restoreLazily(scene, images);
+        await until(
+          'a bar',
+          () => /bringing pages \[=* *\] \d+%  [\d.]+ \w+ of /.test(shown),
+          20_000,
+        );
+        await copy.end();
+        await server;
+        assert.match(shown, /restore 1 has all its pages/);
+      } finally {
+        server.kill('SIGKILL');
+        await server.catch(() => {});
+      }
     }),
   ));
 
