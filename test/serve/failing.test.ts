@@ -190,4 +190,23 @@ failing('a helper that is killed while somebody waits for a page', async (scene,
   );
 });
 
+failing('a source that is silent, and a server that has to stop at once', async (scene, images) => {
+  let isSilent = false;
+  let isAsked = false;
+  await withHttp(
+    await storeOf(scene, images),
+    (url) =>
+      withServer(images, ['--from', url, '--prefetch', 'none'], async (server) => {
+        const copy = await restoreLazily(scene, images);
+        isSilent = true;
+        server.signal('SIGTERM');
+        await until('the rest is asked for', () => isAsked, 20_000);
+        server.signal('SIGTERM');
+        await tellsOfLoss(server, scene.original.pid, /the server was told to stop/);
+        await isKilled(copy);
+      }),
+    () => isSilent && (isAsked = true),
+  );
+});
+
 test.run();

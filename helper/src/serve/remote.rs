@@ -51,6 +51,11 @@ impl Remote {
         Remote { waiting, next: AtomicU64::new(1), ask, patience }
     }
 
+    /// Nobody waits for an answer any more.
+    pub fn end(&self) {
+        *lock(&self.waiting) = None;
+    }
+
     /// Fill `bytes` with the pages of `pid` from `page` on, as it was when it was dumped.
     pub fn read(&self, pid: i32, page: u64, bytes: &mut [u8]) -> std::result::Result<(), Failure> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);

@@ -162,5 +162,6 @@ impl Server {
             task.give_up_rest(self);
             self.finish(&task.session, false);
         }
+        self.sources.end();
     }
 }

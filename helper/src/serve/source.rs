@@ -59,6 +59,11 @@ impl Sources {
         self.sources.iter().any(|source| matches!(source, Source::Remote))
     }
 
+    /// Who waits for a remote source waits no longer.
+    pub fn end(&self) {
+        self.remote.end();
+    }
+
     /// Fill `buffer` with pages of a table from `page` on. Errors: how many pages are good all the
     /// same, and what is with the next.
     pub fn read(
