@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import type { ServeResult } from '../../src/serve/options.js';
 import { ckpt } from '../cli/ckpt.js';
 import { mustDump } from '../support/dump.js';
-import { ckptMain } from '../support/paths.js';
+import { ckptMain, type CriuVersion } from '../support/paths.js';
 import { procText } from '../support/proc.js';
 import { restore } from '../support/restore.js';
 import { Target } from '../support/target.js';
@@ -104,10 +104,11 @@ export async function restoreLazily(
   images: string,
   name = 'copy',
   args: string[] = [],
+  version?: CriuVersion,
 ): Promise<Target> {
   const state = join(dir, name);
   if (!existsSync(state)) await cp(original.state, state, { recursive: true });
-  return restore(images, original, { state, args: ['--lazy-pages', ...args] });
+  return restore(images, original, { state, version, args: ['--lazy-pages', ...args] });
 }
 
 /** Has the copy prove its state, several times. */

@@ -7,7 +7,7 @@ import type { Target } from './target.js';
 import { until } from './until.js';
 
 export interface RestoreOptions {
-  version?: CriuVersion;
+  version?: CriuVersion | undefined;
   /**
    * The copy's own state folder, seen in fresh namespaces in the place of the original's.
    * Without it the copy comes up in our namespaces, under the original's pids, which must be free.
