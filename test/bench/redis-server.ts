@@ -33,7 +33,7 @@ export class LoadedRedis {
     if (!existsSync(server)) throw new Skip('no redis-server here');
     const client = needs('redis-cli');
     await mkdir(dir);
-    const files = ['--save', '', '--appendonly', 'no', '--dir', dir, '--logfile', join(dir, 'log')];
+    const files = ['--save', '', '--rdbcompression', 'no', '--dir', dir, '--logfile', `${dir}/log`];
     const network = ['--port', '0', '--unixsocket', join(dir, 'socket')];
     const load = [fixture('redisload'), dir, `${rate}`, `${keys}`];
     const keeper = await keep([...load, server, ...files, ...network]);

@@ -18,7 +18,7 @@ import { warm } from './warm.js';
 
 const ROUNDS = 5;
 const RATE = 1000;
-/** What a percentile is taken of: the same for all, and longer than any of the dumps. */
+/** What a percentile is taken of, at least; what takes longer is seen to its end. */
 const WINDOW_MS = 6000;
 
 interface Scene {
@@ -60,8 +60,7 @@ async function sampleOf(scene: Scene, name: string): Promise<Sample> {
   const start = performance.now();
   await DEEDS[name]!(scene);
   const wallMs = performance.now() - start;
-  if (wallMs > WINDOW_MS) throw new Error(`${name} took ${wallMs} ms, more than the window`);
-  await sleep(WINDOW_MS - wallMs);
+  await sleep(Math.max(0, WINDOW_MS - wallMs));
   const latencies = await scene.redis.latencies();
   rmSync(images, { recursive: true });
   return { ...latencies, wallMs };
@@ -107,7 +106,7 @@ async function deedsHere(): Promise<string[]> {
 
 const [mib = '1024'] = process.argv.slice(2).filter((word) => word !== '--inside');
 if (!process.argv.includes('--inside')) runWithOwnRun(fileURLToPath(import.meta.url));
-const window = `${RATE} requests a second, windows of ${WINDOW_MS / 1000} s`;
+const window = `${RATE} requests a second, windows of ${WINDOW_MS / 1000} s or more`;
 console.log(`\nredis-server with ${mib} MiB, ${window}; latencies in ms`);
 const heads = ['p50', 'p99', 'p99.9', '', 'max', 'wall'];
 console.log(''.padEnd(32) + heads.map((head) => head.padStart(10)).join(''));

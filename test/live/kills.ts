@@ -1,5 +1,5 @@
-// Dumps in rounds whose orchestrator or helper is killed in the middle: the target runs on as if there had
-// been none.
+// Dumps beside which the target runs, whose orchestrator or helper is killed in the middle: the target runs
+// on as if there had been none.
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,21 +15,28 @@ import { nsPerPage } from './cost.js';
 import { needsMode } from './modes.js';
 
 /** More is written in a millisecond than a pause of that length allows: rounds go on to their end. */
-const STAMPER = ['128', '1000'];
-const ENDLESS = ['--max-pause', '1ms', '--max-rounds', '40'];
+const STAMPER = ['64', '1000'];
+const OPTIONS = {
+  'max-pause': ['--max-pause', '1ms', '--max-rounds', '12'],
+  snapshot: ['--snapshot'],
+};
+
+/** The dumps that watch the memory of a tree while it runs, and do not leave it watched. */
+export type Watching = keyof typeof OPTIONS;
 
 /** What is left of tracking would cost a page some microseconds: far more than its own half. */
 const SLOWER = 1.15;
 
 interface Scene {
+  mode: Watching;
   target: Target;
   images: string;
 }
 
-function start({ target, images }: Scene): Promise<DumpCommand> {
+function start({ mode, target, images }: Scene): Promise<DumpCommand> {
   rmSync(images, { recursive: true, force: true });
   mkdirSync(images);
-  return DumpCommand.start(['-t', `${target.pid}`, '-D', images, '-R', ...ENDLESS]);
+  return DumpCommand.start(['-t', `${target.pid}`, '-D', images, '-R', ...OPTIONS[mode]]);
 }
 
 /** How long such a dump takes when nobody disturbs it, whatever comes of it; it has to watch memory. */
@@ -41,7 +48,7 @@ async function undisturbed(scene: Scene): Promise<number> {
     await sleep(5);
   }
   await dump.ended();
-  if (!seen) throw new Error('no dump in rounds was seen to watch the memory of its target');
+  if (!seen) throw new Error(`no dump was seen to watch the memory of its target: ${scene.mode}`);
   return performance.now() - dump.start;
 }
 
@@ -69,14 +76,15 @@ async function killOnce(scene: Scene, victim: Victim, atMs: number): Promise<boo
 
 /** Kills `times` dumps at random moments; throws where the target is not as before. */
 export async function liveKills(
+  mode: Watching,
   times: number,
   random: () => number,
   say: (line: string) => void,
 ): Promise<void> {
-  await needsMode('max-pause');
+  await needsMode(mode);
   await withTemp(async (dir) => {
     const target = await Target.start('stamper', join(dir, 'state'), STAMPER);
-    const scene = { target, images: join(dir, 'images') };
+    const scene = { mode, target, images: join(dir, 'images') };
     try {
       const wholeMs = median([await undisturbed(scene), await undisturbed(scene)]);
       const costs: { before: number; after: number }[] = [];
@@ -92,7 +100,7 @@ export async function liveKills(
         hits++;
         costs.push({ before, after: await nsPerPage(target) });
       }
-      judge(costs, wholeMs, say);
+      judge(costs, (text) => say(`${mode}, of ${wholeMs.toFixed(0)} ms: ${text}`));
     } finally {
       await target.end();
     }
@@ -100,14 +108,10 @@ export async function liveKills(
 }
 
 /** A few kills say little: a slowdown is told from noise by the median of many. */
-function judge(
-  costs: { before: number; after: number }[],
-  wholeMs: number,
-  say: (line: string) => void,
-): void {
+function judge(costs: { before: number; after: number }[], say: (line: string) => void): void {
   const slower = median(costs.map(({ before, after }) => after / before));
   const ns = median(costs.map(({ after }) => after));
-  const kills = `${costs.length} kills within the ${wholeMs.toFixed(0)} ms of a dump in rounds survived`;
-  say(`${kills}; a page then takes ${ns.toFixed(0)} ns, ${slower.toFixed(2)} x as before`);
+  const cost = `a page then takes ${ns.toFixed(0)} ns, ${slower.toFixed(2)} x as before`;
+  say(`${costs.length} kills survived; ${cost}`);
   if (costs.length >= 50 && slower > SLOWER) throw new Error(`the target is ${slower} x as slow`);
 }
