@@ -11,13 +11,13 @@ use crate::limit::Limit;
 use crate::memory::{Left, PAGE};
 use crate::task::State;
 use crate::tree;
-use crate::wire::{LiveRequest, OnSlow, Wire};
+use crate::wire::{Action, LiveRequest, OnSlow, Wire};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// A freeze in which everything is captured takes two to three times as long as one in which only
-/// a userfaultfd is made: with one thread, and with 200.
+/// A freeze in which everything is captured takes two to three times as long as one in which the
+/// tree is only looked at, or makes a userfaultfd: with one thread, and with 200.
 const CAPTURE: u32 = 3;
 
 /// What is left has to shrink at least by a tenth from round to round, or it will not.
@@ -99,6 +99,9 @@ impl Approaching<'_> {
             if self.fits(&rest) {
                 return Ok(self.told(round, &rest, prepared));
             }
+            if self.capture() * 2 > self.most() {
+                self.probe()?; // was the machine just busy then?
+            }
             // Where copying is the smaller part, the estimate is for the noise to bring down.
             let grows = rest.pages as f64 > before as f64 * SHRINKS && rest.copy * 2 > self.most();
             stalled = if grows { stalled + 1 } else { 0 };
@@ -136,7 +139,7 @@ impl Approaching<'_> {
         let stopped = process::look(&frozen.tasks, self.limit)?;
         let made = process::make_userfaultfds(&stopped, &new, &mut prepared.gadgets)?;
         drop(stopped);
-        self.stops.push(frozen.finish(crate::wire::Action::Run)?);
+        self.stops.push(frozen.finish(Action::Run)?);
         drop(awake);
         for (pid, uffd) in made {
             prepared.memory.follow(pid, uffd)?;
@@ -150,9 +153,22 @@ impl Approaching<'_> {
         Ok(Left { scan: self.scan, ..left })
     }
 
+    /// Stop the tree once more, for no longer than it takes to look at it.
+    fn probe(&mut self) -> Result<()> {
+        let _awake = Awake::new();
+        let frozen = Frozen::tree(self.root, self.limit)?;
+        process::look(&frozen.tasks, self.limit)?;
+        self.stops.push(frozen.finish(Action::Run)?);
+        Ok(())
+    }
+
+    /// How long it takes to stop the tree and capture all but its memory.
+    fn capture(&self) -> Duration {
+        self.stops.iter().min().copied().unwrap_or_default() * CAPTURE
+    }
+
     fn estimate(&self, rest: &Left) -> Duration {
-        let first = self.stops.iter().min().copied().unwrap_or_default();
-        first * CAPTURE + rest.scan + rest.copy
+        self.capture() + rest.scan + rest.copy
     }
 
     fn most(&self) -> Duration {
@@ -198,7 +214,7 @@ impl Approaching<'_> {
             mib(rest.pages),
             rate / f64::from(1 << 20),
             ms(rest.scan),
-            ms(self.estimate(rest) - rest.copy - rest.scan),
+            ms(self.capture()),
             mib(copied),
             ms(last),
         );
