@@ -31,9 +31,9 @@ use crate::wire::{Request, Rest, ServeRequest, Wire};
 use listener::Listener;
 use nix::errno::Errno;
 use server::Server;
+use session::Tally;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often the orchestrator is listened to, and how often it is looked which processes have ended.
@@ -71,7 +71,7 @@ pub fn serve(request: &ServeRequest, wire: &Wire, limit: &Limit) -> Result<()> {
 
 /// Until all is served, or all that may be. `close` ends the listening.
 fn attend(server: &Arc<Server>, wire: &Wire, keep: bool, close: impl Fn()) {
-    let mut probed = Instant::now();
+    let (mut probed, mut tally) = (Instant::now(), Tally::default());
     loop {
         if let Some(rest) = told_to_stop(wire) {
             close();
@@ -88,7 +88,7 @@ fn attend(server: &Arc<Server>, wire: &Wire, keep: bool, close: impl Fn()) {
             wire.progress("serve", brought, total);
             probed = Instant::now();
         }
-        let tally = server.sessions.tally();
+        tally = server.sessions.wait(&tally, TICK);
         let enough = server.stopping.load(Ordering::Relaxed) || (tally.ended > 0 && !keep);
         if tally.active == 0 && enough {
             return;
@@ -96,14 +96,11 @@ fn attend(server: &Arc<Server>, wire: &Wire, keep: bool, close: impl Fn()) {
     }
 }
 
-/// Waits for a tick. Where the orchestrator is gone, what was promised to restores still holds.
+/// Where the orchestrator is gone, what was promised to restores still holds.
 fn told_to_stop(wire: &Wire) -> Option<Rest> {
-    match wire.receive_within(TICK) {
+    match wire.receive_within(Duration::ZERO) {
         Some(Ok(Request::Stop { rest })) => Some(rest),
-        Some(_) => {
-            thread::sleep(TICK);
-            Some(Rest::Copy)
-        }
+        Some(_) => Some(Rest::Copy),
         None => wire.aborted().load(Ordering::Relaxed).then_some(Rest::Copy),
     }
 }

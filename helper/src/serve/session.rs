@@ -6,8 +6,8 @@ use super::tell::{Begun, Ended};
 use crate::wire::Sender;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub struct Session {
     pub id: u64,
@@ -51,6 +51,7 @@ impl Session {
 pub struct Sessions {
     next: AtomicU64,
     tally: Mutex<Tally>,
+    ended: Condvar,
     tell: Sender,
 }
 
@@ -63,7 +64,7 @@ pub struct Tally {
 
 impl Sessions {
     pub fn new(tell: Sender) -> Self {
-        Sessions { next: AtomicU64::new(1), tally: Mutex::default(), tell }
+        Sessions { next: AtomicU64::new(1), tally: Mutex::default(), ended: Condvar::new(), tell }
     }
 
     pub fn new_session(&self) -> Arc<Session> {
@@ -72,8 +73,11 @@ impl Sessions {
         Arc::new(Session { id, counts, start: Instant::now(), state })
     }
 
-    pub fn tally(&self) -> Tally {
-        *self.lock()
+    /// How many there are, once more have ended than `seen`, or `most` has passed.
+    pub fn wait(&self, seen: &Tally, most: Duration) -> Tally {
+        let same = |now: &mut Tally| now.ended == seen.ended;
+        let waited = self.ended.wait_timeout_while(self.lock(), most, same);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {
@@ -111,5 +115,6 @@ impl Sessions {
         let mut tally = self.lock();
         tally.active -= 1;
         tally.ended += 1;
+        self.ended.notify_all();
     }
 }
