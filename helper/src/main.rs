@@ -13,6 +13,7 @@ mod freeze;
 mod limit;
 mod memory;
 mod proc;
+mod punch;
 mod remote;
 mod serve;
 mod share;
@@ -104,7 +105,8 @@ fn serve(wire: &Wire) -> Result<()> {
             dump::dump(&request, &limit, wire)
         }
         Request::Serve(request) => serve::serve(&request, wire, &patient),
+        Request::Punch(request) => punch::punch(request, wire, &patient),
         Request::Check => wire.send(&check::check()?, &patient),
-        _ => Err(Error::new(Code::Protocol, "expected check, dump or serve")),
+        _ => Err(Error::new(Code::Protocol, "expected check, dump, serve or punch")),
     }
 }

@@ -33,6 +33,7 @@ pub enum Request {
     Check,
     Dump(DumpRequest),
     Finish { action: Action },
+    Punch(PunchRequest),
     Serve(ServeRequest),
     Table(RunsRequest),
     Plan(RunsRequest),
@@ -72,6 +73,14 @@ pub enum OnSlow {
     Dump,
     Fail,
     Throttle,
+}
+
+/// Free space within one file.
+#[derive(Debug, Deserialize)]
+pub struct PunchRequest {
+    pub path: std::path::PathBuf,
+    /// Flat pairs: offset and length in bytes.
+    pub ranges: Vec<u64>,
 }
 
 #[derive(Debug, Deserialize)]
