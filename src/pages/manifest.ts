@@ -7,8 +7,10 @@ export interface ManifestRange {
   /** Address, or offset in the segment, divided by 4096. */
   page: number;
   count: number;
-  /** As the pagemap has them: PE_*. */
+  /** PE_*, as a restore is to take them. */
   flags: number;
+  /** In a set of what has changed: they are as they were in the set before. */
+  unchanged?: boolean;
   /** No restore can take them late: they have to be in the images (FACTS, "Lazy VMAs"). */
   eager: boolean;
   /** Where they lie in a flat page store, in pages from its beginning. */
@@ -28,4 +30,6 @@ export interface Manifest {
   owners: ManifestOwner[];
   /** All pages of it. */
   pages: number;
+  /** Of a set of what has changed: the set before, absolute, as the link has it. */
+  changedSince?: string;
 }
