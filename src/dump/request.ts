@@ -52,7 +52,6 @@ function trackOf(session: Session): TrackRequest | undefined {
   return {
     ...(epoch !== undefined && { epoch }),
     ...(since !== undefined && { since }),
-    fallback: true,
   };
 }
 

@@ -72,10 +72,8 @@ export interface DumpRequest {
 export interface TrackRequest {
   /** The id of the set being made: what is written from now on is written since then. */
   epoch?: string;
-  /** The id of the parent set: pages that were not written since are not copied. */
+  /** The id of the parent set: pages not written since are not copied; all are, if that is not known. */
   since?: string;
-  /** Where that is not known, copy everything. */
-  fallback: true;
 }
 
 /** Copies memory while the tree runs. */

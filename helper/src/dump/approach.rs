@@ -1,15 +1,13 @@
 //! Coming close to a running tree: its pages are copied in rounds, until what is left to do under
 //! the freeze is little enough. How long that would take is estimated from what was measured here.
 
+use super::follow::follow;
 use super::pass::Prepared;
 use super::throttle::Throttle;
-use crate::awake::Awake;
-use crate::capture::process;
 use crate::error::{Code, Error, Result};
-use crate::freeze::{self, Frozen};
+use crate::freeze;
 use crate::limit::Limit;
 use crate::memory::{Left, PAGE};
-use crate::task::State;
 use crate::tree;
 use crate::wire::{LiveRequest, OnSlow, Wire};
 use serde::Serialize;
@@ -118,19 +116,12 @@ impl Approaching<'_> {
         if pids.iter().all(|pid| self.known.contains(pid)) {
             return Ok(pids);
         }
-        let awake = Awake::new();
-        let frozen = Frozen::tree(self.root, self.limit)?;
-        let alive = || frozen.tasks.iter().filter(|task| task.state != State::Zombie);
-        let owners = alive().filter(|task| task.vm == task.pid).map(|task| task.pid);
-        let new: Vec<i32> = owners.filter(|&pid| !prepared.memory.follows(pid)).collect();
-        self.known = alive().map(|task| task.pid).collect();
-        let stopped = process::look(&frozen.tasks, self.limit)?;
-        let made = process::make_userfaultfds(&stopped, &new, &mut prepared.gadgets)?;
-        drop(stopped);
-        self.stops.push(frozen.finish(crate::wire::Action::Run)?);
-        drop(awake);
-        for (pid, uffd) in made {
-            prepared.memory.follow(pid, uffd)?;
+        let Prepared { memory, gadgets, .. } = prepared;
+        let followed = follow(self.root, &|pid| !memory.follows(pid), gadgets, self.limit)?;
+        self.known = followed.pids;
+        self.stops.push(followed.stopped);
+        for (pid, uffd) in followed.made {
+            memory.follow(pid, uffd)?;
         }
         Ok(self.known.iter().copied().collect())
     }
