@@ -1,9 +1,18 @@
 /** The library: what the command line itself is built on. */
 
 export { check, type CheckItem, type CheckResult } from './check/check.js';
+export { dedup, type DedupOptions, type DedupSummary } from './dedup/dedup.js';
 export { dump } from './dump/dump.js';
 export type { DumpOptions, Progress } from './dump/options.js';
-export type { DumpResult, PageCount, ProcessResult } from './dump/result.js';
+export { preDump, type PreDumpOptions } from './dump/pre-dump.js';
+export type {
+  DedupResult,
+  DumpResult,
+  PageCount,
+  PreDumpResult,
+  ProcessResult,
+  TrackResult,
+} from './dump/result.js';
 export type { Run } from './dump/run.js';
 export { restore } from './restore/restore.js';
 export type { RestoreOptions, RestoreResult } from './restore/options.js';

@@ -40,6 +40,8 @@ pub enum Code {
     WorkDir,
     #[serde(rename = "E_TOO_BUSY")]
     TooBusy,
+    #[serde(rename = "E_NOT_TRACKED")]
+    NotTracked,
     #[serde(rename = "E_KERNEL")]
     Kernel,
     #[serde(rename = "E_PROTOCOL")]

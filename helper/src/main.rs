@@ -10,9 +10,11 @@ mod check;
 mod dump;
 mod error;
 mod freeze;
+mod keep;
 mod limit;
 mod memory;
 mod proc;
+mod punch;
 mod remote;
 mod serve;
 mod share;
@@ -39,6 +41,9 @@ use std::thread;
 use wire::{Request, Wire};
 
 fn main() -> ExitCode {
+    if let Some(root) = keeper_of(&std::env::args().collect::<Vec<_>>()) {
+        return ExitCode::from(u8::from(keep::run(root).is_err()));
+    }
     // Blocked before any thread starts: SIGXFSZ so that a file that grows too large is an error and
     // not our death, the others to mean "abort".
     let abort = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
@@ -64,6 +69,16 @@ fn main() -> ExitCode {
     }
     wire.close();
     ExitCode::from(u8::from(result.is_err()))
+}
+
+/// The root of the tree whose keeper we are to be. keep/mod.rs
+fn keeper_of(arguments: &[String]) -> Option<keep::Key> {
+    match arguments {
+        [_, what, pid, start] if what == keep::ARGUMENT => {
+            Some(keep::Key { pid: pid.parse().ok()?, start: start.parse().ok()? })
+        }
+        _ => None,
+    }
 }
 
 /// Each process of a tree takes a few descriptors of ours, each segment one. Where the limit stays as it is, a tree
@@ -106,8 +121,19 @@ fn serve(wire: &Wire) -> Result<()> {
             let limit = Limit::new(request.timeout_ms, wire.aborted().clone());
             dump::dump(&request, &limit, wire)
         }
+        Request::Predump(request) => {
+            let limit = Limit::new(request.timeout_ms, wire.aborted().clone());
+            dump::predump(&request, &limit, wire)
+        }
+        Request::Track(request) => {
+            let limit = Limit::new(request.timeout_ms, wire.aborted().clone());
+            dump::track(&request, &limit, wire)
+        }
         Request::Serve(request) => serve::serve(&request, wire, &patient),
+        Request::Punch(request) => punch::punch(request, wire, &patient),
         Request::Check => wire.send(&check::check()?, &patient),
-        _ => Err(Error::new(Code::Protocol, "expected check, dump or serve")),
+        _ => {
+            Err(Error::new(Code::Protocol, "expected check, dump, predump, punch, serve or track"))
+        }
     }
 }

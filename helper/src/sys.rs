@@ -705,3 +705,11 @@ pub fn receive(socket: BorrowedFd, buffer: &mut [u8]) -> nix::Result<(usize, Opt
     let one = received.pop().filter(|_| received.is_empty());
     Ok((message.bytes, one))
 }
+
+/// accept4(2) with SOCK_CLOEXEC.
+pub fn accept(listener: BorrowedFd) -> nix::Result<OwnedFd> {
+    use nix::sys::socket::{accept4, SockFlag};
+    let fd = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: the kernel made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -95,12 +95,17 @@ pub fn check_root(root: i32) -> Result<()> {
 }
 
 fn is_own_ancestor(root: i32) -> Result<bool> {
-    let mut pid = std::process::id() as i32;
-    while pid > 0 {
-        if pid == root {
-            return Ok(true);
-        }
-        pid = Stat::read(pid)?.number(4)?;
+    let own = std::process::id() as i32;
+    Ok(own == root || ancestors(own)?.contains(&root))
+}
+
+/// The parent of a process, its parent, and so on.
+pub fn ancestors(pid: i32) -> Result<Vec<i32>> {
+    let mut ancestors = Vec::new();
+    let mut parent = Stat::read(pid)?.number(4)?;
+    while parent > 0 {
+        ancestors.push(parent);
+        parent = Stat::read(parent)?.number(4)?;
     }
-    Ok(false)
+    Ok(ancestors)
 }

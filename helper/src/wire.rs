@@ -32,7 +32,10 @@ pub enum Request {
     Hello { version: u32 },
     Check,
     Dump(DumpRequest),
+    Predump(PredumpRequest),
+    Track(TrackRequest),
     Finish { action: Action },
+    Punch(PunchRequest),
     Serve(ServeRequest),
     Table(RunsRequest),
     Plan(RunsRequest),
@@ -56,6 +59,41 @@ pub struct DumpRequest {
     pub timeout_ms: u64,
     /// Copy pages in rounds while the tree runs, to keep the pause short.
     pub live: Option<LiveRequest>,
+    /// What was written since the last set, and from this one on.
+    pub track: Option<TrackingRequest>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct TrackingRequest {
+    /// The id of this set: from now on, what is written is found out.
+    pub epoch: Option<String>,
+    /// The id of the set before: what was not written since is told, not copied.
+    pub since: Option<String>,
+}
+
+/// Pages of a tree that runs on.
+#[derive(Debug, Deserialize)]
+pub struct PredumpRequest {
+    pub tree: i32,
+    pub images_dir: std::path::PathBuf,
+    pub pages_name: String,
+    pub timeout_ms: u64,
+    pub track: TrackingRequest,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct TrackRequest {
+    pub tree: i32,
+    pub action: TrackAction,
+    pub timeout_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrackAction {
+    Start,
+    Stop,
+    Status,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -72,6 +110,14 @@ pub enum OnSlow {
     Dump,
     Fail,
     Throttle,
+}
+
+/// Free space within one file.
+#[derive(Debug, Deserialize)]
+pub struct PunchRequest {
+    pub path: std::path::PathBuf,
+    /// Flat pairs: offset and length in bytes.
+    pub ranges: Vec<u64>,
 }
 
 #[derive(Debug, Deserialize)]

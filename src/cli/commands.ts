@@ -2,11 +2,13 @@
 
 import {
   CHECK_OPTIONS,
+  DEDUP_OPTIONS,
   DUMP_OPTIONS,
   FILL_OPTIONS,
   LAZY_PAGES_OPTIONS,
   PAGE_SERVER_OPTIONS,
   PAGES_OPTIONS,
+  PRE_DUMP_OPTIONS,
   RESTORE_OPTIONS,
   type Option,
 } from './options.js';
@@ -15,6 +17,8 @@ export interface Command {
   usage: string;
   summary: string;
   options: Record<string, Option>;
+  /** The option that its one operand stands for. */
+  operand?: string;
   /** Options that are not its own are another program's, and come as `rest`. */
   passesOn?: boolean;
   /** `run` gets the options by long name and resolves to the exit code. */
@@ -27,6 +31,12 @@ export const COMMANDS: Record<string, Command> = {
     summary: "checkpoint a process tree into images that CRIU's restore takes",
     options: DUMP_OPTIONS,
     load: () => import('./dump.js'),
+  },
+  'pre-dump': {
+    usage: 'ckpt pre-dump -t PID -D DIR [options]',
+    summary: 'copy the memory of a running tree, for a later dump to build on',
+    options: PRE_DUMP_OPTIONS,
+    load: () => import('./pre-dump.js'),
   },
   check: {
     usage: 'ckpt check [--json]',
@@ -45,6 +55,13 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'bring the pages into a set that was dumped without them',
     options: FILL_OPTIONS,
     load: () => import('./fill.js'),
+  },
+  dedup: {
+    usage: 'ckpt dedup DIR [--json]',
+    operand: 'images-dir',
+    summary: 'take out of the parents of a set what the set replaces',
+    options: DEDUP_OPTIONS,
+    load: () => import('./dedup.js'),
   },
   restore: {
     usage: "ckpt restore -D DIR [--from SOURCE] [options] [criu's own options]",

@@ -24,7 +24,6 @@ const valueLater = (short?: string): ForeignOption => ({ short, value: 'VALUE', 
 
 export const FOREIGN_OPTIONS: Record<string, ForeignOption> = {
   'allow-uprobes': later(),
-  'auto-dedup': later(),
   'cgroup-dump-controller': valueLater(),
   'cgroup-props': valueLater(),
   'cgroup-props-file': valueLater(),
@@ -52,12 +51,14 @@ export const FOREIGN_OPTIONS: Record<string, ForeignOption> = {
   'lsm-profile': valueLater(),
   'network-lock': valueLater(),
   'no-default-config': { why: 'ckpt reads no configuration file' },
-  'pre-dump-mode': valueLater(),
+  'pre-dump-mode': {
+    value: 'VALUE',
+    why: 'pages are always read while the tree runs, as by its mode `read`',
+  },
   'skip-in-flight': later(),
   stream: later(),
   'tcp-close': later(),
   'tcp-established': later(),
-  'track-mem': later(),
   unprivileged: later(),
 
   'empty-ns': { value: 'VALUE', why: NAMESPACES },

@@ -79,7 +79,19 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     group: 'Memory',
     help: 'and if it cannot be: dump anyway, fail (default), or slow the tree down',
   },
-  'prev-images-dir': { value: 'DIR', group: 'Memory', help: 'a parent set; refused for now' },
+  'track-mem': {
+    group: 'Memory',
+    help: 'track what is written from now on, so that this set can be the parent of the next',
+  },
+  'prev-images-dir': {
+    value: 'DIR',
+    group: 'Memory',
+    help: 'the set before, from images-dir: pages that have not changed since are left to it',
+  },
+  'auto-dedup': {
+    group: 'Memory',
+    help: 'punch out of the sets before what this one replaces; none of them can be restored then',
+  },
 
   'shell-job': {
     short: 'j',
@@ -146,6 +158,29 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     help: 'what to log: 1 errors, 2 warnings (default), 3 steps, 4 everything; -vv counts up',
   },
   json: { group: 'Output', help: 'print one JSON object on stdout' },
+};
+
+const PRE_DUMP = [
+  'tree',
+  'images-dir',
+  'prev-images-dir',
+  'auto-dedup',
+  'timeout',
+  'work-dir',
+].concat(['log-file', 'verbosity', 'json']);
+/** What a script may say of every dump, and what holds of a pre-dump in any case. */
+const IMPLIED = ['track-mem', 'leave-running', 'shell-job', 'file-locks'];
+
+/** By long name, of `ckpt pre-dump`. */
+export const PRE_DUMP_OPTIONS: Record<string, Option> = Object.fromEntries([
+  ...PRE_DUMP.map((name) => [name, DUMP_OPTIONS[name]!] as const),
+  ...IMPLIED.map((name) => [name, { ...DUMP_OPTIONS[name]!, help: 'implied' }] as const),
+]);
+
+/** By long name, of `ckpt dedup`. */
+export const DEDUP_OPTIONS: Record<string, Option> = {
+  'images-dir': { short: 'D', value: 'DIR', group: 'Images', help: 'the set whose parents shrink' },
+  json: DUMP_OPTIONS.json!,
 };
 
 /** By long name, of `ckpt check`. */

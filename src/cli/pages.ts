@@ -2,6 +2,7 @@
 
 import { CkptError } from '../errors.js';
 import { PAGE_SIZE, PE_PARENT, PE_PRESENT } from '../images/pagemap.js';
+import { type DatedRange, dateRange, readBefore } from '../pages/before.js';
 import { type DescribedRange, describe, readNames } from '../pages/describe.js';
 import type { Manifest, ManifestOwner } from '../pages/manifest.js';
 import { ownerText } from '../pages/owner.js';
@@ -22,7 +23,10 @@ export async function run({ json, ...values }: Record<string, unknown>): Promise
 /** One object, written as it comes about: a set may have a million ranges. */
 async function writeJson(set: Manifest, out: Stream): Promise<void> {
   const names = await readNames(set.dir);
-  const head = { ok: true, imagesDir: set.dir, pageSize: PAGE_SIZE, pages: set.pages };
+  const before = await readBefore(set);
+  const { dir, pages, changedSince } = set;
+  const since = changedSince !== undefined && { changedSince };
+  const head = { ok: true, imagesDir: dir, pageSize: PAGE_SIZE, pages, ...since };
   out.write(`${JSON.stringify(head).slice(0, -1)},"owners":[`);
   for (const [i, listed] of set.owners.entries()) {
     const { owner } = listed;
@@ -31,17 +35,25 @@ async function writeJson(set: Manifest, out: Stream): Promise<void> {
     out.write(`${i > 0 ? ',' : ''}${start},"ranges":[`);
     let comma = '';
     for await (const range of describe(set, listed, names)) {
-      out.write(comma + JSON.stringify(jsonRange(range)));
-      comma = ',';
+      for (const dated of dateRange(range, listed, before)) {
+        out.write(comma + JSON.stringify(jsonRange(dated, set)));
+        comma = ',';
+      }
     }
     out.write(']}');
   }
   out.write(']}\n');
 }
 
-function jsonRange({ page, count, at, flags, eager, kind, name, protection }: DescribedRange) {
-  const mapping = { kind, name, protection };
-  return { vaddr: address(page), pages: count, flags, eager, offset: at * PAGE_SIZE, mapping };
+function jsonRange(range: DatedRange, { changedSince }: Manifest) {
+  const { page, count, at, before, flags, eager, unchanged = false } = range;
+  const { kind, name, protection } = range;
+  return {
+    ...{ vaddr: address(page), pages: count, flags, eager, offset: at * PAGE_SIZE },
+    ...(changedSince !== undefined && { changed: !unchanged }),
+    ...(before !== undefined && { offsetBefore: before * PAGE_SIZE }),
+    mapping: { kind, name, protection },
+  };
 }
 
 async function writeTable(set: Manifest, out: Stream): Promise<void> {
@@ -61,11 +73,12 @@ async function writeTable(set: Manifest, out: Stream): Promise<void> {
 }
 
 function row(...[page, count, place, taken, at, mapping]: string[]): string {
-  const cells = [page!.padEnd(16), count!.padStart(8), place!.padEnd(7), taken!.padEnd(5)];
+  const cells = [page!.padEnd(16), count!.padStart(8), place!.padEnd(9), taken!.padEnd(5)];
   return `  ${[...cells, at!.padStart(12), mapping].join('  ')}\n`;
 }
 
-function where({ flags }: DescribedRange): string {
+function where({ flags, unchanged }: DescribedRange): string {
+  if (unchanged) return 'unchanged';
   return flags & PE_PRESENT ? 'here' : flags & PE_PARENT ? 'parent' : 'nowhere';
 }
 

@@ -59,6 +59,8 @@ async function dispatch({ operands: [name, ...rest], values }: CommandLine): Pro
       `one of ${Object.keys(COMMANDS).join(', ')}; see \`ckpt --help\``,
     );
   }
+  const { operand } = command;
+  if (operand !== undefined && rest.length > 0) values[operand] ??= rest.shift();
   if (rest.length > 0) throw usage(`unexpected argument '${rest[0]}'`);
   for (const option of Object.keys(values)) {
     if (!Object.hasOwn(command.options, option))

@@ -1,6 +1,6 @@
 /** What a dump did, in a few lines for people. */
 
-import type { DumpResult, PageCount } from '../dump/result.js';
+import type { DumpResult, PageCount, PreDumpResult, Taken } from '../dump/result.js';
 import { bytes, plural, time } from './units.js';
 
 const PAGE = 4096;
@@ -14,12 +14,26 @@ export function summary(result: DumpResult): string {
     `Dumped ${what} in ${time(timesUs.total)}; pause ${time(pauseUs)}`,
     `  pages   ${pageLine(result)}`,
     ...liveLine(result),
+    ...chainLines(result),
     `  images  ${plural(files.length, 'file')}, ${bytes(result.bytes)} in ${imagesDir}`,
     `  tree    ${tree} ${LEFT[left]}`,
   ].join('\n');
 }
 
-function pageLine({ pages, zeroPages }: DumpResult): string {
+/** Likewise, of a pre-dump. */
+export function preDumpSummary(result: PreDumpResult): string {
+  const { spaces, timesUs, pauseUs, files, imagesDir, tree } = result;
+  const what = plural(spaces.length, 'address space');
+  return [
+    `Pre-dumped ${what} in ${time(timesUs.total)}; pause ${time(pauseUs)}`,
+    `  pages   ${pageLine(result)}`,
+    ...chainLines(result),
+    `  images  ${plural(files.length, 'file')}, ${bytes(result.bytes)} in ${imagesDir}`,
+    `  tree    ${tree} runs on`,
+  ].join('\n');
+}
+
+function pageLine({ pages, zeroPages }: Taken): string {
   const classes = Object.entries(CLASSES).map(
     ([key, name]) => [pages[key as keyof typeof CLASSES], name] as const,
   );
@@ -37,7 +51,18 @@ function liveLine({ live }: DumpResult): string[] {
   return [`  live    ${before}; ${bytes(left * PAGE)} left for it`];
 }
 
-function classText({ listed, written }: PageCount, name: string): string {
+function chainLines({ track, dedup, pages }: Taken): string[] {
+  const unchanged = pages.lazy.unchanged + pages.other.unchanged + pages.shared.unchanged;
+  const lines: string[] = [];
+  if (track?.since !== undefined) {
+    lines.push(`  parent  ${bytes(unchanged * PAGE)} as they were in ${track.since}`);
+  }
+  if (dedup) lines.push(`  dedup   ${bytes(dedup.freed)} freed in the sets before`);
+  return lines;
+}
+
+function classText({ listed, written, unchanged }: PageCount, name: string): string {
   const left = listed === written ? '' : written === 0 ? ', not written' : `, ${written} written`;
-  return `${listed} ${name} (${bytes(listed * PAGE)}${left})`;
+  const kept = unchanged > 0 ? `, ${unchanged} unchanged` : '';
+  return `${listed} ${name} (${bytes(listed * PAGE)}${left}${kept})`;
 }

@@ -17,6 +17,7 @@ import { developIds, refuseForeignNamespaces } from './ids.js';
 import { developInventory } from './inventory.js';
 import type { DevelopOptions } from './options.js';
 import { Pagemaps } from './pagemap.js';
+import { linkParent } from './parent.js';
 import { refuseDeadLeader, refuseForeignSession } from './pstree.js';
 import { contradiction, refuse } from './refuse.js';
 import { writeFiles } from './write/files.js';
@@ -57,8 +58,9 @@ export async function develop(
   writeFiles(images, { facts, files, ids }, options);
   writeSystem(images, cgroups, captured, options);
   pagemaps.complete(ownersOf(facts));
-  await images.commit(developInventory());
-  return { warnings: files.warnings };
+  const warnings = [...files.warnings, ...linkParent(images, captured.track, options)];
+  await images.commit(developInventory(options));
+  return { warnings };
 }
 
 /** Takes in all frames. */

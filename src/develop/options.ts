@@ -2,7 +2,16 @@
  * What a user's options change in the images. Names and meanings are those of CRIU's options.
  */
 
+import type { Parent } from '../pages/parent-set.js';
+
 export interface DevelopOptions {
+  /** What the set is known by; a new one if absent. */
+  setId?: string;
+  /** Writes to the tree are tracked from this set on: it may become a parent. */
+  trackMem?: boolean;
+  /** The set before this one, which keeps the pages that have not changed since. */
+  parent?: Parent | undefined;
+
   /** Root and terminal belong to a shell's session, which the restore will provide. */
   shellJob?: boolean;
   /** Dump file locks instead of refusing them. */

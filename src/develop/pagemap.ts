@@ -4,10 +4,18 @@
  * Runs stream from the helper's frames into the images; memory is needed for one frame only.
  */
 
-import { type Owner, PAGE_SIZE, PagemapWriter, PE_LAZY, PE_PRESENT } from '../images/pagemap.js';
+import {
+  type Owner,
+  PAGE_SIZE,
+  PagemapWriter,
+  PE_LAZY,
+  PE_PARENT,
+  PE_PRESENT,
+} from '../images/pagemap.js';
 import { fileName } from '../images/names.js';
 import type { ImageSet } from '../images/set.js';
-import { type PagemapFrame, RUN_COPIED, RUN_LAZY } from '../helper/protocol.js';
+import { type PagemapFrame, RUN_COPIED, RUN_LAZY, RUN_UNCHANGED } from '../helper/protocol.js';
+import type { PageRun } from '../pages/source.js';
 import type { DevelopOptions } from './options.js';
 import { contradiction } from './refuse.js';
 
@@ -26,12 +34,14 @@ export class Pagemaps {
   readonly files = new Set<string>();
   readonly #images: ImageSet;
   readonly #skip: DevelopOptions['skipPages'];
+  readonly #parent: DevelopOptions['parent'];
   readonly #done = new Set<string>();
   #open: Open | undefined;
   #nextId = FIRST_OWN_ID;
 
-  constructor(images: ImageSet, { skipPages }: DevelopOptions) {
+  constructor(images: ImageSet, { skipPages, parent }: DevelopOptions) {
     this.#images = images;
+    this.#parent = parent;
     this.#skip = skipPages;
   }
 
@@ -41,7 +51,10 @@ export class Pagemaps {
     const open = this.#openFor(owner, frame.pages_file);
     const { runs } = frame;
     for (let i = 0; i < runs.length; i += 3) {
-      open.writer.add(runs[i]! * PAGE_SIZE, runs[i + 1]!, this.#flags(runs[i + 2]!));
+      const [page, count, bits] = [runs[i]!, runs[i + 1]!, runs[i + 2]!];
+      const isUnchanged = (bits & RUN_UNCHANGED) !== 0;
+      const flags = isUnchanged ? this.#leave({ owner, page, count }, bits) : this.#flags(bits);
+      open.writer.add(page * PAGE_SIZE, count, flags);
     }
     if (frame.last) this.#close(open);
   }
@@ -82,6 +95,14 @@ export class Pagemaps {
     this.files.add(pagesFile);
     const id = Number(/\d+/.exec(pagesFile)?.[0]);
     return pagesFile === fileName('PAGES', id) ? id : contradiction(`pages in ${pagesFile}`);
+  }
+
+  /** Leaves a run to the parent, which has to have it. */
+  #leave(run: PageRun, bits: number): number {
+    if (!this.#parent || bits & RUN_COPIED)
+      return contradiction('pages have not changed since ever');
+    this.#parent.set.expect(run);
+    return PE_PARENT;
   }
 
   /** A full dump marks what can be taken late although it is present, as CRIU does. */

@@ -4,6 +4,7 @@
  */
 
 export { develop } from '../develop/index.js';
+export { developPreDump } from '../develop/pre-dump.js';
 export { ImageSet } from '../images/set.js';
 export { publish, retract } from './publish.js';
 export { writeStats } from './stats.js';

@@ -4,15 +4,10 @@
  * run on and removes what was made.
  */
 
-import { asCkptError } from '../errors.js';
-import type { Store } from '../pages/fill/store.js';
-import { findFolders } from './folders.js';
-import { Limit } from './limit.js';
-import { Log } from './log.js';
 import { checkOptions, type DumpOptions, type Progress } from './options.js';
-import type { DumpResult } from './result.js';
+import { makeResult, type DumpResult } from './result.js';
 import { startRun, type Run } from './run.js';
-import { takeDump } from './take.js';
+import { startSession } from './start.js';
 
 /**
  * Dumps a process tree. The result can be awaited, and iterated over for the progress.
@@ -20,39 +15,7 @@ import { takeDump } from './take.js';
  */
 export function dump(options: DumpOptions): Run<DumpResult, Progress> {
   return startRun(async (tell) => {
-    const report = (progress: Progress): void => {
-      options.onProgress?.(progress);
-      tell(progress);
-    };
     checkOptions(options);
-    await checkParent(options);
-    const folders = findFolders(options.imagesDir, options.workDir);
-    const log = new Log(options, folders.work);
-    const limit = new Limit(options.signal, options.timeout);
-    let store: Store | undefined;
-    try {
-      store = await beginStore(options);
-      return await takeDump({ options, folders, limit, log, report, store });
-    } catch (thrown) {
-      const error = asCkptError(limit.signal.aborted ? limit.signal.reason : thrown);
-      log.error(error.message);
-      throw error;
-    } finally {
-      limit.lift();
-      store?.close();
-      log.close();
-    }
+    return startSession({ options, tell }, makeResult);
   });
-}
-
-async function beginStore({ pageStore }: DumpOptions): Promise<Store | undefined> {
-  if (pageStore === undefined) return undefined;
-  const { Store } = await import('../pages/fill/store.js');
-  return new Store(pageStore);
-}
-
-async function checkParent({ imagesDir, prevImagesDir }: DumpOptions): Promise<void> {
-  if (prevImagesDir === undefined) return;
-  const { refuseParent } = await import('./parent.js');
-  throw await refuseParent(imagesDir, prevImagesDir);
 }

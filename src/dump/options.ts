@@ -39,8 +39,15 @@ export interface DumpOptions {
   /** What is done then: dump nevertheless, fail (default), or slow the tree down first. */
   onSlow?: 'dump' | 'fail' | 'throttle';
 
-  /** A parent set, relative to `imagesDir`. Refused for now. */
+  /** Track what the tree writes from this dump on, so that it can be the parent of the next. */
+  trackMem?: boolean;
+  /**
+   * The set before this one, relative to `imagesDir`: pages that have not changed since are left to
+   * it, if tracking reaches back to it. With `skipPages`, changed and unchanged pages are told apart.
+   */
   prevImagesDir?: string;
+  /** Punch out of the parents what this set replaces; they can be restored no more by themselves. */
+  autoDedup?: boolean;
 
   shellJob?: boolean;
   fileLocks?: boolean;
@@ -81,7 +88,7 @@ const CGROUP_MODES = ['soft', 'none', 'ignore'];
  */
 export function checkOptions(options: DumpOptions): void {
   checkTarget(options);
-  const { skipPages, external, manageCgroups, prevImagesDir, timeout, statusFd } = options;
+  const { skipPages, external, manageCgroups, timeout, statusFd } = options;
   if (skipPages !== undefined && skipPages !== 'all' && skipPages !== 'lazy') {
     throw usage(`--skip-pages: '${skipPages}' is neither all nor lazy`);
   }
@@ -97,11 +104,22 @@ export function checkOptions(options: DumpOptions): void {
   if (statusFd !== undefined && !isOpen(statusFd)) {
     throw usage(`--status-fd: ${statusFd} is no open descriptor`);
   }
-  if (prevImagesDir !== undefined && skipPages) {
-    throw new CkptError(
-      'E_UNSUPPORTED_OPTION',
-      '--skip-pages with --prev-images-dir: of pages that are not written, none can be left to a parent',
-    );
+  checkTracking(options);
+}
+
+/** What does not go together with a chain of sets. */
+function checkTracking(options: DumpOptions): void {
+  const { trackMem, prevImagesDir, autoDedup, skipPages, maxPause, pageStore } = options;
+  if (autoDedup && skipPages) throw usage('--auto-dedup with --skip-pages: no pages are replaced');
+  const name = prevImagesDir !== undefined ? '--prev-images-dir' : trackMem && '--track-mem';
+  if (!name) return;
+  if (maxPause !== undefined) throw unsupported(`${name} with --max-pause: not yet`);
+  if (skipPages === 'lazy') {
+    const reason = 'a set either leaves pages to a parent or lists them without holding them';
+    throw unsupported(`${name} with --skip-pages=lazy: ${reason}`);
+  }
+  if (pageStore !== undefined && prevImagesDir !== undefined) {
+    throw unsupported('--prev-images-dir with --page-store: a store always gets all pages');
   }
 }
 
@@ -130,8 +148,7 @@ function checkLive({ maxPause, maxRounds, onSlow, skipPages }: DumpOptions): voi
 
 function checkExternal(resource: string): void {
   if (/^pipe:\[\d+\]$/.test(resource)) return;
-  const message = `--external '${resource}': ckpt honours no other kind yet than pipe:[INODE]`;
-  throw new CkptError('E_UNSUPPORTED_OPTION', message);
+  throw unsupported(`--external '${resource}': ckpt honours no other kind yet than pipe:[INODE]`);
 }
 
 function isOpen(fd: number): boolean {
@@ -140,6 +157,10 @@ function isOpen(fd: number): boolean {
   } catch {
     return false;
   }
+}
+
+function unsupported(message: string): CkptError {
+  return new CkptError('E_UNSUPPORTED_OPTION', message);
 }
 
 function usage(message: string): CkptError {

@@ -1,41 +1,42 @@
-/** Why a set is no parent: none is taken yet, and one that lacks pages never will be. */
+/** `--prev-images-dir`: the set to which a dump leaves the pages that have not changed since. */
 
-import { readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { isAbsolute, relative, resolve } from 'node:path';
 import { CkptError } from '../errors.js';
-import { attempt } from '../images/file.js';
-import { parseName } from '../images/names.js';
-import { PE_LAZY } from '../images/pagemap.js';
-import { ImageReader } from '../images/read.js';
+import { CHANGED_SINCE, PARENT } from '../images/links.js';
+import { type Parent, ParentSet } from '../pages/parent-set.js';
+import type { DumpOptions } from './options.js';
 
-/** The refusal of a parent set, `dir` being relative to the images folder. */
-export async function refuseParent(imagesDir: string, dir: string): Promise<CkptError> {
-  const path = resolve(imagesDir, dir);
-  const incomplete = await findIncomplete(path);
-  const why = incomplete
-    ? `${path} was dumped without its pages (${incomplete}), so nothing can be left to it`
-    : 'ckpt does not honour it yet';
-  return new CkptError('E_UNSUPPORTED_OPTION', `--prev-images-dir: ${why}`, { path });
-}
-
-/** A pagemap with pages that are nowhere in the set, if there is one. */
-async function findIncomplete(dir: string): Promise<string | undefined> {
-  for (const name of attempt('read', dir, () => readdirSync(dir))) {
-    const kind = parseName(name)?.kind;
-    if (kind !== 'PAGEMAP' && kind !== 'SHMEM_PAGEMAP') continue;
-    if (await lacksPages(join(dir, name))) return name;
-  }
-  return undefined;
-}
-
-async function lacksPages(path: string): Promise<boolean> {
-  const reader = await ImageReader.open<'PAGEMAP'>(path);
+/**
+ * Finds the parent of a set that is to come to be in the folder `images`, from where `prevImagesDir`
+ * leads. Throws CkptError: E_IMAGES_DIR, E_UNSUPPORTED_OPTION, and as ParentSet.read does.
+ */
+export async function findParent(
+  images: string,
+  prevImagesDir: string,
+  { skipPages }: Pick<DumpOptions, 'skipPages'>,
+): Promise<Parent> {
   try {
-    for await (const { message, value } of reader) {
-      if (message === 'pagemap_entry' && value.flags === PE_LAZY) return true;
-    }
-    return false;
-  } finally {
-    await reader.close();
+    const dir = resolve(images, prevImagesDir);
+    refuseItself(images, dir);
+    const link = skipPages ? CHANGED_SINCE : PARENT;
+    const set = await ParentSet.read(dir, link);
+    if (set.dirs.includes(images)) throw ownAncestor(images, set.dir);
+    const target = isAbsolute(prevImagesDir) ? relative(images, set.dir) : prevImagesDir;
+    return { set, link, target };
+  } catch (error) {
+    if (!(error instanceof CkptError)) throw error;
+    throw new CkptError(error.code, `--prev-images-dir: ${error.message}`, error.details);
   }
+}
+
+function refuseItself(images: string, dir: string): void {
+  if (!existsSync(dir) || realpathSync(dir) !== images) return;
+  throw new CkptError('E_USAGE', `${dir} is the folder of the new set itself`, { path: dir });
+}
+
+/** The new set would take the place of one that its parent needs. */
+function ownAncestor(images: string, parent: string): CkptError {
+  const message = `${parent} needs the set in ${images}, which this dump would replace`;
+  return new CkptError('E_USAGE', message, { path: parent, remedy: 'dump into another folder' });
 }

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { attempt } from '../images/file.js';
+import { CHANGED_SINCE, PARENT } from '../images/links.js';
 import { fileName, parseName } from '../images/names.js';
 
 const INVENTORY = fileName('INVENTORY');
@@ -41,7 +42,7 @@ export function retract(images: string, names: string[]): void {
   for (const name of [INVENTORY, ...names]) rmSync(join(images, name), { force: true });
 }
 
-/** An older checkpoint, or what a killed dump left of one: images, and the link to a parent. */
+/** An older checkpoint, or what a killed dump left of one: images, and the link to the set before it. */
 function removeSet(images: string): void {
   const old = readdirSync(images, { withFileTypes: true })
     .filter((entry) => (entry.isFile() ? isImage(entry.name) : isParentLink(entry)))
@@ -50,9 +51,8 @@ function removeSet(images: string): void {
   for (const name of old) rmSync(join(images, name), { force: true });
 }
 
-/** The link by which a set names the one before it. */
 function isParentLink(entry: Dirent): boolean {
-  return entry.name === 'parent' && entry.isSymbolicLink();
+  return [PARENT, CHANGED_SINCE].includes(entry.name) && entry.isSymbolicLink();
 }
 
 function isImage(name: string): boolean {

@@ -2,17 +2,21 @@
 
 import { resolve } from 'node:path';
 import { now } from '../clock.js';
-import type { LiveFacts } from '../helper/protocol.js';
+import type { LiveFacts, TrackFacts } from '../helper/protocol.js';
 import type { ImageFile } from '../images/set.js';
 import type { DumpOptions } from './options.js';
 import { actionOf } from './request.js';
-import type { Session } from './take.js';
+import type { Session } from './session.js';
 import type { Tally } from './tally.js';
 
-/** Pages that hold data: how many the images list, and how many of these they hold. */
+/**
+ * Pages that hold data: how many the images list, how many of these they hold, and how many are as
+ * they were in the parent set.
+ */
 export interface PageCount {
   listed: number;
   written: number;
+  unchanged: number;
 }
 
 export interface ProcessResult {
@@ -36,27 +40,39 @@ export interface LiveResult {
   longestUs: number;
 }
 
-export interface DumpResult {
+export interface TrackResult {
+  /** The parent, absolute, if it is known what was written since. */
+  since?: string;
+  /** Pages whose next write will be seen: of a tree that lives on. */
+  pages: number;
+  /** Pid of the process that holds the tracking on. */
+  keeper?: number;
+}
+
+export interface DedupResult {
+  /** Bytes of the disk that the parents take less. */
+  freed: number;
+  /** Parents that can be restored by themselves no more, absolute. */
+  spent: string[];
+}
+
+/** What every dump tells, a pre-dump too. */
+export interface Taken {
   tree: number;
   /** Absolute. */
   imagesDir: string;
-  /** What became of the tree. */
-  left: 'dead' | 'running' | 'stopped';
-  skipPages: 'all' | 'lazy' | false;
-  /** The flat store with all pages, absolute, if one was asked for. */
-  pageStore?: string;
   /** Microseconds from the first task's stop to the last one's end of it. */
   pauseUs: number;
   /** Microseconds of each phase; `total` is the whole dump, the images' writing included. */
   timesUs: { freeze: number; capture: number; scan: number; copy: number; total: number };
-  /** With `maxPause`: how the running tree was copied before the freeze. */
-  live?: LiveResult;
-  threads: number;
+  /** With `trackMem` or a parent. */
+  track?: TrackResult;
+  /** With `autoDedup` and a parent. */
+  dedup?: DedupResult;
   /** By class: private pages that a lazy restore may take late, other private ones, shared memory. */
   pages: { lazy: PageCount; other: PageCount; shared: PageCount };
   /** In none of these, and not listed: pages of zeros that a restore brings by itself. */
   zeroPages: number;
-  processes: ProcessResult[];
   /** The set, in the order it was made; sizes in bytes. */
   files: ImageFile[];
   /** Of all files. */
@@ -65,9 +81,28 @@ export interface DumpResult {
   warnings: string[];
 }
 
+export interface DumpResult extends Taken {
+  /** What became of the tree. */
+  left: 'dead' | 'running' | 'stopped';
+  skipPages: 'all' | 'lazy' | false;
+  /** The flat store with all pages, absolute, if one was asked for. */
+  pageStore?: string;
+  /** With `maxPause`: how the running tree was copied before the freeze. */
+  live?: LiveResult;
+  threads: number;
+  processes: ProcessResult[];
+}
+
+export interface PreDumpResult extends Taken {
+  /** Address spaces, by the first process that has each, in the order of their pids. */
+  spaces: { pid: number; pages: PageCount }[];
+}
+
 /** A complete set. */
 export interface MadeSet {
   files: ImageFile[];
+  /** Of its files and links. */
+  names: string[];
   warnings: string[];
 }
 
@@ -75,32 +110,62 @@ const LEFT = { run: 'running', stop: 'stopped', kill: 'dead' } as const;
 
 /** `frozen`: the pause as the end of it told; `start`: when the dump began, as clock.ts has it. */
 export function makeResult(
-  { options, folders }: Session,
-  { files, warnings }: MadeSet,
-  { captured, processes, pages }: Tally,
+  session: Session,
+  made: MadeSet,
+  tally: Tally,
   frozen: number | undefined,
   start: number,
 ): DumpResult {
-  const { freeze, capture, scan, copy, ...times } = captured!.times_us;
-  const pauseUs = frozen ?? times.frozen ?? times.total;
+  const { options } = session;
+  const { captured, processes } = tally;
+  const taken = takenOf(session, made, tally, frozen, start);
   const live = captured!.live && liveOf(captured!.live);
-  const total = Math.round((now() - start) * 1000);
   return {
-    tree: options.tree,
-    imagesDir: folders.images,
+    ...taken,
     left: LEFT[actionOf(options)],
     skipPages: options.skipPages ?? false,
     ...(options.pageStore !== undefined && { pageStore: resolve(options.pageStore) }),
-    pauseUs,
-    timesUs: { freeze, capture, scan, copy, total },
     ...(live && { live }),
     threads: processes.reduce((sum, { threads }) => sum + threads, 0),
+    processes,
+    warnings: [...taken.warnings, ...tooLong(options, taken.pauseUs)],
+  };
+}
+
+/** Likewise, of a pre-dump. */
+export function makePreDumpResult(...given: Parameters<typeof takenOf>): PreDumpResult {
+  const spaces = [...given[2].spaces].map(([pid, pages]) => ({ pid, pages }));
+  return { ...takenOf(...given), spaces: spaces.sort((a, b) => a.pid - b.pid) };
+}
+
+function takenOf(
+  { options, folders, parent }: Session,
+  { files, warnings }: MadeSet,
+  { captured, pages }: Tally,
+  frozen: number | undefined,
+  start: number,
+): Taken {
+  const { track, times_us } = captured!;
+  const { freeze, capture, scan, copy, ...times } = times_us;
+  return {
+    tree: options.tree,
+    imagesDir: folders.images,
+    pauseUs: frozen ?? times.frozen ?? times.total,
+    timesUs: { freeze, capture, scan, copy, total: Math.round((now() - start) * 1000) },
+    ...(track && { track: trackOf(track, parent?.set.dir) }),
     pages,
     zeroPages: captured!.pages.zero,
-    processes,
     files,
     bytes: files.reduce((sum, { size }) => sum + size, 0),
-    warnings: [...warnings, ...tooLong(options, pauseUs)],
+    warnings,
+  };
+}
+
+function trackOf({ since, tracked, keeper }: TrackFacts, parent: string | undefined): TrackResult {
+  return {
+    ...(since !== undefined && parent !== undefined && { since: parent }),
+    pages: tracked,
+    ...(keeper !== undefined && { keeper }),
   };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { CkptError } from '../errors.js';
-import type { Session } from './take.js';
+import type { Session } from './session.js';
 
 /** Runs every script for one stage. Throws CkptError E_ACTION_SCRIPT for the first that fails. */
 export async function runScripts(

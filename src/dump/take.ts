@@ -2,35 +2,30 @@
 
 import { rmSync } from 'node:fs';
 import { now } from '../clock.js';
-import { CkptError } from '../errors.js';
 import { HelperClient, type DumpFrame } from '../helper/client.js';
 import { findHelper } from '../helper/find.js';
 import { startHelper } from '../helper/start.js';
 import type { ImageFile } from '../images/set.js';
 import type { Store } from '../pages/fill/store.js';
-import { isOnDisk, makeStaging, type Folders } from './folders.js';
-import type { Limit } from './limit.js';
-import type { Log } from './log.js';
-import { removePidfile, tellReady, writePidfile } from './notices.js';
-import type { DumpOptions, Progress } from './options.js';
-import { actionOf, isHeld, requestOf } from './request.js';
-import { makeResult, type DumpResult, type MadeSet } from './result.js';
+import { conclude } from './conclude.js';
+import { isOnDisk, makeStaging } from './folders.js';
+import { requestOf } from './request.js';
+import type { MadeSet, Taken } from './result.js';
 import { runScripts } from './scripts.js';
+import type { Session } from './session.js';
 import { Tally } from './tally.js';
 
-/** What the steps share. */
-export interface Session {
-  options: DumpOptions;
-  folders: Folders;
-  limit: Limit;
-  log: Log;
-  report: (progress: Progress) => void;
-  /** Gets the pages that the images go without. */
-  store?: Store | undefined;
-}
+/** What a dump tells when it is done, of what was counted; times begin at `start`, as clock.ts has it. */
+export type Tell<R> = (
+  session: Session,
+  made: MadeSet,
+  tally: Tally,
+  frozen: number | undefined,
+  start: number,
+) => R;
 
 /** Throws CkptError of any kind; then the tree runs on, and nothing is left of the set. */
-export async function takeDump(session: Session): Promise<DumpResult> {
+export async function takeDump<R extends Taken>(session: Session, makeResult: Tell<R>): Promise<R> {
   const { folders, limit, log } = session;
   const start = now();
   const helper = findHelper();
@@ -43,8 +38,9 @@ export async function takeDump(session: Session): Promise<DumpResult> {
   try {
     const tally = new Tally(session.store && session.options.skipPages);
     const made = await makeSet(session, client, staging, tally);
-    const frozen = await conclude(session, client, staging, made.files);
+    const frozen = await conclude(session, client, staging, made.names);
     const result = makeResult(session, made, tally, frozen, start);
+    await dedupParents(session, result);
     for (const warning of result.warnings.slice(made.warnings.length)) log.warn(warning);
     await saveStats(session, result, tally);
     return result;
@@ -64,20 +60,24 @@ async function makeSet(
   staging: string,
   tally: Tally,
 ): Promise<MadeSet> {
-  const { options, log, store } = session;
-  const [hello, frames, { ImageSet, develop }] = await Promise.all([
+  const { options, log, setId, parent, store } = session;
+  const [hello, frames, { ImageSet, develop, developPreDump }] = await Promise.all([
     client.greet(),
-    client.dump(requestOf(options, staging)),
+    client.dump(requestOf(session, staging)),
     import('./darkroom.js'),
   ]);
   const set = new ImageSet(staging, { isOwn: true, sync: !store && isOnDisk(staging) });
   // A store's pages come out of a full set.
-  const developing = store ? { ...options, skipPages: undefined } : options;
-  const { warnings } = await develop(watch(frames, session, tally), set, hello, developing);
+  const developing = { ...options, setId, parent, ...(store && { skipPages: undefined }) };
+  const seen = watch(frames, session, tally);
+  const { warnings } = await (session.isPreDump
+    ? developPreDump(seen, set, developing)
+    : develop(seen, set, hello, developing));
   for (const warning of warnings) log.warn(warning);
   const files = store ? await movePages(session, staging, store) : set.files();
+  const names = store ? files.map(({ name }) => name) : set.names();
   log.info(`the set is complete: ${files.length} files`);
-  return { files, warnings };
+  return { files, names, warnings };
 }
 
 async function movePages(
@@ -104,57 +104,21 @@ async function* watch(
   }
 }
 
-/**
- * The set takes its place, and then the tree gets what it was promised. Where the helper dies over
- * that, the set stays: the tree may have ended. Resolves to the pause, if it is told here.
- */
-async function conclude(
-  session: Session,
-  client: HelperClient,
-  staging: string,
-  files: ImageFile[],
-): Promise<number | undefined> {
-  const { options, folders, limit, store } = session;
-  const { publish, retract } = await import('./darkroom.js');
-  const names = files.map(({ name }) => name);
-  const undo: (() => void)[] = [];
+/** What is replaced is taken out of the parents last: not before the set is there to stay. */
+async function dedupParents({ options, parent }: Session, result: Taken): Promise<void> {
+  if (!options.autoDedup || !parent || !result.track?.since) return;
+  const { dedup } = await import('../dedup/dedup.js');
   try {
-    limit.check();
-    store?.finish();
-    undo.push(() => store?.retract());
-    publish(staging, folders.images, names);
-    undo.push(() => retract(folders.images, names));
-    writePidfile(options, folders.work);
-    undo.push(() => removePidfile(options, folders.work));
-    await runScripts('post-dump', session);
-    tellReady(options);
-    limit.check();
-    limit.lift();
-    if (!isHeld(options)) return undefined;
-    const { times_us } = await client.finish(actionOf(options));
-    return times_us?.frozen;
+    const { freed, spent, warnings } = await dedup({ imagesDir: result.imagesDir });
+    result.dedup = { freed, spent };
+    result.warnings.push(...warnings);
   } catch (error) {
-    if (isDeath(error)) throw uncertainEnd(error, options);
-    for (const step of undo) step();
-    throw error;
+    result.warnings.push(`--auto-dedup: ${(error as Error).message}`);
   }
 }
 
-function isDeath(error: unknown): error is CkptError {
-  return error instanceof CkptError && error.code === 'E_HELPER_DIED';
-}
-
-function uncertainEnd({ code, message }: CkptError, options: DumpOptions): CkptError {
-  const tree = `the set is complete, but what became of process ${options.tree} is not known`;
-  return new CkptError(code, `${message}; ${tree}`);
-}
-
 /** Statistics come last, for they tell of the whole; the dump has succeeded without them. */
-async function saveStats(
-  { folders, log }: Session,
-  result: DumpResult,
-  tally: Tally,
-): Promise<void> {
+async function saveStats({ folders, log }: Session, result: Taken, tally: Tally): Promise<void> {
   const { writeStats } = await import('./darkroom.js');
   try {
     writeStats(folders.work, result, tally.captured!.pages.scanned);

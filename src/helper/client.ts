@@ -1,5 +1,5 @@
 /**
- * One conversation with the helper: hello, then a check, a dump or a server of pages. Every wait ends: with a frame,
+ * One conversation with the helper: hello, then a check, a dump, a server of pages, or holes to punch. Every wait ends: with a frame,
  * with the error that the helper sent, or with how the helper died. docs/protocol.md.
  */
 
@@ -16,7 +16,10 @@ import type {
   FinishRequest,
   Frame,
   HelloFrame,
+  PreDumpRequest,
   ProgressFrame,
+  PunchedFrame,
+  PunchRequest,
   Request,
   ServeFrame,
   ServingRequest,
@@ -63,7 +66,7 @@ export class HelperClient {
   }
 
   /** Asks for a dump: the helper is at work when this settles. The last frame is `captured`. */
-  async dump(request: DumpRequest): Promise<AsyncGenerator<DumpFrame>> {
+  async dump(request: DumpRequest | PreDumpRequest): Promise<AsyncGenerator<DumpFrame>> {
     await this.#send(request);
     return this.#dumpFrames();
   }
@@ -80,6 +83,12 @@ export class HelperClient {
   async finish(action: FinishRequest['action']): Promise<DoneFrame> {
     await this.#send({ op: 'finish', action });
     return (await this.#receive(['done'])) as DoneFrame;
+  }
+
+  /** Frees space within a file. Resolves to the bytes that the file takes less of the disk. */
+  async punch(path: string, ranges: number[]): Promise<number> {
+    await this.#send({ op: 'punch', path, ranges } satisfies PunchRequest);
+    return ((await this.#receive(['punched'])) as PunchedFrame).freed;
   }
 
   /** Asks for a server of pages; its frames, until all is served or `stopServing` has had its effect. */

@@ -65,6 +65,34 @@ export interface DumpRequest {
     /** Where the pause would be longer: dump nevertheless, fail, or slow the tree down. */
     on_slow: 'dump' | 'fail' | 'throttle';
   };
+  track?: TrackRequest;
+}
+
+/** What of a tree's memory is known to be as in an earlier set, and what is to be known of this one. */
+export interface TrackRequest {
+  /** The id of the set being made: what is written from now on is written since then. */
+  epoch?: string;
+  /** The id of the parent set: pages not written since are not copied; all are, if that is not known. */
+  since?: string;
+}
+
+/** Copies memory while the tree runs. */
+export interface PreDumpRequest {
+  op: 'predump';
+  tree: number;
+  images_dir: string;
+  pages_name: string;
+  timeout_ms: number;
+  track: TrackRequest;
+}
+
+/** Any number of these: each frees space in one file, and is answered by `punched`. */
+export interface PunchRequest {
+  op: 'punch';
+  /** Absolute, of a regular file. */
+  path: string;
+  /** Flat pairs, ascending: offset and length in bytes, whole pages. */
+  ranges: number[];
 }
 
 export interface FinishRequest {
@@ -76,7 +104,14 @@ export interface FinishRequest {
 export type ServingRequest = ServeRequest | TableRequest | PlanRequest | ListenRequest;
 
 export type Request =
-  HelloRequest | CheckRequest | DumpRequest | FinishRequest | ServingRequest | StopRequest;
+  | HelloRequest
+  | CheckRequest
+  | DumpRequest
+  | PreDumpRequest
+  | FinishRequest
+  | PunchRequest
+  | ServingRequest
+  | StopRequest;
 
 // ---- Frames about the conversation itself -------------------------------------------------
 
@@ -163,6 +198,17 @@ export interface LiveFacts {
   slow: boolean;
 }
 
+/** How a tree's writes are tracked. */
+export interface TrackFacts {
+  /** As asked for, where it is known what was written since; else absent, and everything was copied. */
+  since?: string;
+  /** Pages whose next write will be seen, and those that were left out. */
+  tracked: number;
+  unchanged: number;
+  /** Pid of the process that holds the tracking on. */
+  keeper?: number;
+}
+
 export interface CapturedFrame {
   t: 'captured';
   tasks: number;
@@ -189,6 +235,7 @@ export interface CapturedFrame {
   own_ns: Namespaces;
   /** Of a dump in rounds. */
   live?: LiveFacts;
+  track?: TrackFacts;
   /** Read while the tree was frozen. */
   clocks?: { monotonic_ns: Hex; boottime_ns: Hex };
   /** The kernel's own mounts of huge pages: st_dev, and the size of a page. */
@@ -201,6 +248,12 @@ export interface DoneFrame {
   t: 'done';
   /** What only the end of the pause tells, where the tree was held until `finish`. */
   times_us?: { frozen: number };
+}
+
+export interface PunchedFrame {
+  t: 'punched';
+  /** Bytes of the disk that are free now. */
+  freed: number;
 }
 
 /** What a dump sends between `progress` and `captured`. */
@@ -223,4 +276,5 @@ export type Frame =
   | FactFrame
   | CapturedFrame
   | ServeFrame
+  | PunchedFrame
   | DoneFrame;

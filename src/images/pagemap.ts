@@ -41,8 +41,12 @@ export class PagemapWriter {
     }
   }
 
-  /** The count goes into two fields: readers before 4.2 know only the first, later ones prefer the second. */
+  /**
+   * The count goes into two fields: readers before 4.2 know only the first, later ones prefer the
+   * second. So does what is left to a parent: many a tool knows only the older one.
+   */
   #put(vaddr: U64, count: number, flags: number): void {
-    this.image.addMore({ vaddr, compat_nr_pages: count, flags, nr_pages: count });
+    const older = flags === PE_PARENT ? { in_parent: true } : {};
+    this.image.addMore({ vaddr, compat_nr_pages: count, ...older, flags, nr_pages: count });
   }
 }

@@ -15,6 +15,8 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  rmSync,
+  symlinkSync,
   unlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -23,6 +25,7 @@ import { CkptError } from '../errors.js';
 import { attempt, fileError } from './file.js';
 import type { inventory_entry } from './gen/inventory.js';
 import type { Kind } from './kinds.js';
+import type { ParentLink } from './links.js';
 import { type IdOf, fileName, parseName } from './names.js';
 import type { Input } from './types.js';
 import { ImageWriter } from './write.js';
@@ -44,6 +47,7 @@ export interface ImageFile {
 
 export class ImageSet {
   #made = new Map<string, Made>();
+  #link: ParentLink | undefined;
   #writers = new Set<Pick<ImageWriter<Kind>, 'close' | 'abandon'>>();
   #before: ReadonlySet<string>;
 
@@ -69,6 +73,17 @@ export class ImageSet {
   /** Makes an image of the set, for instance `create('CORE', tid)`. */
   create<K extends Kind>(kind: K, ...id: IdOf<K>): ImageWriter<K> {
     return this.#create(kind, fileName(kind, ...id));
+  }
+
+  /** Names the set before this one: a symlink, which is no file of the set's but goes where it goes. */
+  link(name: ParentLink, target: string): void {
+    attempt('make', this.path(name), () => symlinkSync(target, this.path(name)));
+    this.#link = name;
+  }
+
+  /** The names of all that makes up the set, the link to the one before it too. */
+  names(): string[] {
+    return [...this.#made.keys(), ...(this.#link ? [this.#link] : [])];
   }
 
   /**
@@ -130,6 +145,7 @@ export class ImageSet {
     for (const writer of this.#writers) writer.abandon();
     this.#writers.clear();
     const errors: unknown[] = [];
+    if (this.#link) rmSync(this.path(this.#link), { force: true });
     for (const name of [...this.#made.keys()].reverse()) {
       try {
         this.remove(name);

@@ -4,12 +4,13 @@ import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from 'no
 import { join } from 'node:path';
 import { CkptError } from '../errors.js';
 import { attempt } from '../images/file.js';
+import type { inventory_entry } from '../images/gen/inventory.js';
 import { fileName } from '../images/names.js';
 import type { Owner } from '../images/pagemap.js';
 import { imageError, ImageReader } from '../images/read.js';
 import { compareOwners, ownerOf } from './owner.js';
 
-/** Versions of the format that there are. */
+/** Versions of the format that there are; pre-dumps by criu up to 4.2 have none. */
 const VERSIONS = [1, 2];
 
 /**
@@ -18,10 +19,30 @@ const VERSIONS = [1, 2];
  */
 export async function findSet(dir: string): Promise<string> {
   const path = folder(dir);
-  const inventory = join(path, fileName('INVENTORY'));
-  if (!existsSync(inventory)) throw noSet(path, `it has no ${fileName('INVENTORY')}`);
-  await checkInventory(inventory);
+  await readInventory(path);
   return path;
+}
+
+/** What the inventory of the set in `dir` says. Throws CkptError as findSet does. */
+export async function readInventory(dir: string): Promise<inventory_entry> {
+  const path = join(dir, fileName('INVENTORY'));
+  if (!existsSync(path)) throw noSet(dir, `it has no ${fileName('INVENTORY')}`);
+  const reader = await ImageReader.open(path, 'INVENTORY');
+  try {
+    for await (const { value } of reader) {
+      if (VERSIONS.includes(value.img_version) || isPreDump(value)) return value;
+      const reason = `version ${value.img_version} of the format is not known`;
+      throw imageError('E_IMAGE_CORRUPT', path, reason);
+    }
+    throw imageError('E_IMAGE_TORN', path, 'it is empty');
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Whether a set holds memory alone: it can be a parent, but nothing can be restored from it. */
+export function isPreDump({ pre_dump_mode }: inventory_entry): boolean {
+  return pre_dump_mode !== undefined;
 }
 
 /** Whose pages a set lists: address spaces by pid, then segments by id. */
@@ -50,20 +71,6 @@ function attemptFolder(dir: string): string {
       dir,
       (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it is not there' : `${error}`,
     );
-  }
-}
-
-async function checkInventory(path: string): Promise<void> {
-  const reader = await ImageReader.open(path, 'INVENTORY');
-  try {
-    for await (const { value } of reader) {
-      if (VERSIONS.includes(value.img_version)) return;
-      const reason = `version ${value.img_version} of the format is not known`;
-      throw imageError('E_IMAGE_CORRUPT', path, reason);
-    }
-    throw imageError('E_IMAGE_TORN', path, 'it is empty');
-  } finally {
-    await reader.close();
   }
 }
 

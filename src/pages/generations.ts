@@ -7,6 +7,7 @@ import { lstatSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { CkptError } from '../errors.js';
 import { attempt } from '../images/file.js';
+import { PARENT } from '../images/links.js';
 import { fileName } from '../images/names.js';
 import { type Owner, PAGE_SIZE, PE_PARENT, PE_PRESENT } from '../images/pagemap.js';
 import { imageError } from '../images/read.js';
@@ -25,13 +26,13 @@ export interface Piece extends Stretch {
 }
 
 /**
- * The folders of a set and of its ancestors, each absolute, the youngest first.
+ * The folders of a set and of its ancestors, each absolute, the youngest first; ancestors may be pre-dumps.
  * Throws CkptError E_IMAGES_DIR where one is no checkpoint, E_IMAGE_CORRUPT where they form a ring.
  */
 export async function findGenerations(dir: string): Promise<string[]> {
   const dirs = [await findSet(dir)];
   for (;;) {
-    const link = join(dirs.at(-1)!, 'parent');
+    const link = join(dirs.at(-1)!, PARENT);
     if (!lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink()) return dirs;
     const parent = await findSet(link);
     if (dirs.includes(parent)) throw imageError('E_IMAGE_CORRUPT', link, 'it leads in a ring');
@@ -42,20 +43,28 @@ export async function findGenerations(dir: string): Promise<string[]> {
   }
 }
 
+export interface Looking {
+  blank?: readonly Stretch[];
+  look?: ((dir: string, run: PagemapRun) => void) | undefined;
+}
+
 /**
  * The pages of an owner that are somewhere in these sets, ascending. Where the first set lists no
- * page, those of `blank`, which ascends, are zeros.
+ * page, those of `blank`, which ascends, are zeros; `look` sees the runs that are read for it.
  * Throws CkptError as readPagemap does, and where a pages image is missing or too short.
  */
 export async function findPieces(
   [dir, ...before]: string[],
   owner: Owner,
-  blank: readonly Stretch[] = [],
+  { blank = [], look }: Looking = {},
 ): Promise<Piece[]> {
   const runs: PagemapRun[] = [];
-  const pagesId = await readPagemap(dir!, owner, (run) => runs.push(run));
+  const pagesId = await readPagemap(dir!, owner, (run) => {
+    look?.(dir!, run);
+    runs.push(run);
+  });
   const path = join(dir!, fileName('PAGES', pagesId));
-  const older = runs.some(isOlder) ? await findOlder(dir!, before, owner) : [];
+  const older = runs.some(isOlder) ? await findOlder(dir!, before, owner, look) : [];
   const pieces: Piece[] = [];
   let offset = 0;
   let from = 0;
@@ -93,8 +102,13 @@ function isOlder({ flags }: PagemapRun): boolean {
   return (flags & PE_PARENT) !== 0 && !(flags & PE_PRESENT);
 }
 
-function findOlder(dir: string, before: string[], owner: Owner): Promise<Piece[]> {
-  if (before.length > 0) return findPieces(before, owner);
+function findOlder(
+  dir: string,
+  before: string[],
+  owner: Owner,
+  look: Looking['look'],
+): Promise<Piece[]> {
+  if (before.length > 0) return findPieces(before, owner, { look });
   const reason = 'it leaves pages to a parent set, and there is none';
   throw imageError('E_IMAGE_CORRUPT', join(dir, pagemapName(owner)), reason);
 }
@@ -123,7 +137,7 @@ export function cut(piece: Piece, page: number, end: number): Piece {
 }
 
 /** Names in a set do not lead out of it, and what a pagemap says is there has to be. */
-function checkPages(path: string, needed: number): void {
+export function checkPages(path: string, needed: number): void {
   const file = attempt('read', path, () => lstatSync(path));
   if (!file.isFile()) throw imageError('E_IMAGE_CORRUPT', path, 'it is no regular file');
   if (file.size >= needed) return;

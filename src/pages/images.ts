@@ -36,7 +36,7 @@ export class ImagesSource implements PageSource {
         throw new CkptError('E_PAGE_SOURCE', message, { object: this.name });
       }
       const blank = await this.#blank(generations[0]!, owner);
-      this.#pieces.set(ownerKey(owner), await findPieces(generations, owner, blank));
+      this.#pieces.set(ownerKey(owner), await findPieces(generations, owner, { blank }));
     }
   }
 

@@ -11,8 +11,10 @@ export interface Stretch {
 
 /** Pages in a row that are alike. */
 export interface ManifestRange extends Stretch {
-  /** As the pagemap has them: PE_*. */
+  /** PE_*, as a restore is to take them. */
   flags: number;
+  /** In a set of what has changed: they are as they were in the set before. */
+  unchanged?: boolean;
   /** No restore can take them late: they have to be in the images (FACTS, "Lazy VMAs"). */
   eager: boolean;
   /** Where they lie in a flat page store, in pages from its beginning. */
@@ -34,4 +36,6 @@ export interface Manifest {
   owners: ManifestOwner[];
   /** All pages of it. */
   pages: number;
+  /** Of a set of what has changed: the set before, absolute, as the link has it. */
+  changedSince?: string;
 }

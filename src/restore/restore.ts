@@ -32,7 +32,9 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   return { imagesDir: set.dir, ...done, timeUs: Math.round((now() - start) * 1000) };
 
   async function lazily(): Promise<Omit<RestoreResult, 'imagesDir' | 'timeUs'>> {
-    const staging = missing.eager > 0 ? makeStaging(set.dir) : undefined;
+    // What has not changed is marked in a way that criu takes for something else.
+    const isRewritten = missing.eager > 0 || set.changedSince !== undefined;
+    const staging = isRewritten ? makeStaging(set.dir) : undefined;
     try {
       const filled = staging && (await fillEager(set.dir, from!, staging, options));
       const served = await serveTo(options, set.dir, staging ?? set.dir, from!);

@@ -33,7 +33,7 @@ test('the help of dump has every option that is honoured', async () => {
 
 test('a wrong command line is one line on stderr, with exit code 2', async () => {
   const cases: [string[], RegExp][] = [
-    [[], /^ckpt: a command is missing \(one of dump, check, pages, fill, /],
+    [[], /^ckpt: a command is missing \(one of dump, pre-dump, check, pages, fill, /],
     [['frobnicate'], /^ckpt: unknown command 'frobnicate'/],
     [['dunp'], /did you mean dump\?/],
     [['restore', '-d'], /--images-dir DIR is missing/],
@@ -60,11 +60,7 @@ test('a wrong command line is one line on stderr, with exit code 2', async () =>
 
 test('skip-pages is refused beside what needs pages, and says why', async () => {
   const base = ['dump', '-t', '5', '-D', '/', '--skip-pages'];
-  for (const [option, ...rest] of [
-    ['--prev-images-dir', 'x'],
-    ['--page-server'],
-    ['--lazy-pages'],
-  ]) {
+  for (const [option, ...rest] of [['--page-server'], ['--lazy-pages']]) {
     for (const args of [
       [...base, option!, ...rest],
       ['dump', option!, ...rest, '--skip-pages=lazy', '-t', '5', '-D', '/'],
@@ -79,7 +75,7 @@ test('skip-pages is refused beside what needs pages, and says why', async () => 
 test('with --json a failure is one object on stdout, and nothing on stderr', async () => {
   const cases: [string[], number, string][] = [
     [['dump', '--json'], 2, 'E_USAGE'],
-    [['--json', 'dump', '--auto-dedup'], 2, 'E_UNSUPPORTED_OPTION'],
+    [['--json', 'dump', '--stream'], 2, 'E_UNSUPPORTED_OPTION'],
     [['dump', '--json', '-t', '5', '-D', '/nowhere'], 1, 'E_IMAGES_DIR'],
   ];
   for (const [args, expected, errorCode] of cases) {

@@ -89,12 +89,12 @@ test('an unknown option is answered with the nearest known one', () => {
 });
 
 test("CRIU's options that are not honoured say so, by long and short name", () => {
-  for (const argv of [['--auto-dedup'], ['-L', '/lib'], ['--libdir=/lib'], ['-d'], ['--tls']]) {
+  for (const argv of [['--stream'], ['-L', '/lib'], ['--libdir=/lib'], ['-d'], ['--tls']]) {
     const error = refusal(...argv);
     assert.is(error.code, 'E_UNSUPPORTED_OPTION');
     assert.is(error.exitCode, 2);
   }
-  assert.is(refusal('--auto-dedup').message, '--auto-dedup: ckpt does not honour it yet');
+  assert.is(refusal('--stream').message, '--stream: ckpt does not honour it yet');
 });
 
 test.run();

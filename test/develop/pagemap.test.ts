@@ -1,17 +1,21 @@
 // Pagemaps: flags by what became of the pages, one image an owner, runs that stream.
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Pagemaps } from '../../src/develop/pagemap.js';
 import type { DevelopOptions } from '../../src/develop/options.js';
 import type { PagemapFrame } from '../../src/helper/protocol.js';
+import { CHANGED_SINCE, PARENT, type ParentLink } from '../../src/images/links.js';
 import { ImageReader } from '../../src/images/read.js';
 import { ImageSet } from '../../src/images/set.js';
+import { type Parent, ParentSet } from '../../src/pages/parent-set.js';
+import { MadeSet } from '../pages/made-set.js';
 import { withTemp } from '../support/temp.js';
 
 const COPIED = 1;
 const LAZY = 2;
+const UNCHANGED = 4;
 const frame = (changes: Partial<PagemapFrame>): PagemapFrame => ({
   ...{ t: 'pagemap', pid: 9, runs: [], last: true },
   ...changes,
@@ -111,6 +115,67 @@ test('who has no pages gets an image nevertheless, and a pages image that a rest
       assert.equal(runs, []);
       assert.ok(existsSync(join(dir, `pages-${pages_id}.img`)));
     }
+  }));
+
+/** A parent that has pages 1 to 8 of process 9. */
+async function madeParent(dir: string, link: ParentLink): Promise<Parent> {
+  const made = new MadeSet(join(dir, 'old')).inventory();
+  made.pagemap('pagemap-9.img', [[1, 8, 4]], { pagesId: 1 }).pages(1, [1, 2, 3, 4, 5, 6, 7, 8]);
+  return { set: await ParentSet.read(made.dir, link), link, target: '../old' };
+}
+
+test('what has not changed is left to the parent, in both ways to say so', () =>
+  withTemp(async (dir) => {
+    const parent = await madeParent(dir, PARENT);
+    const images = join(dir, 'new');
+    mkdirSync(images);
+    const runs = [1, 2, UNCHANGED, 3, 1, COPIED | LAZY, 4, 3, UNCHANGED | LAZY];
+    await write(images, [frame({ pages_file: 'pages-1.img', runs })], { parent });
+    const path = join(images, 'pagemap-9.img');
+    const { runs: written } = await read(path);
+    assert.equal(written, [
+      [0x1000, 2, 1],
+      [0x3000, 1, 6],
+      [0x4000, 3, 1],
+    ]);
+    const reader = await ImageReader.open(path, 'PAGEMAP');
+    const older: unknown[] = [];
+    for await (const { message, value } of reader) {
+      if (message === 'pagemap_entry') older.push(value.in_parent);
+    }
+    await reader.close();
+    assert.equal(older, [true, undefined, true]);
+  }));
+
+test('a page that the parent does not have cannot be left to it', () =>
+  withTemp(async (dir) => {
+    const parent = await madeParent(dir, PARENT);
+    const images = join(dir, 'new');
+    mkdirSync(images);
+    const pagemaps = new Pagemaps(new ImageSet(images, { sync: false }), { parent });
+    const code = (runs: number[], pid = 9) =>
+      codeOf(() => pagemaps.add(frame({ pid, pages_file: 'pages-1.img', runs, last: false })));
+    assert.is(code([8, 2, UNCHANGED]), 'E_IMAGE_CORRUPT');
+    assert.is(code([1, 1, UNCHANGED | COPIED]), 'E_PROTOCOL');
+    const orphan = await write(join(dir), [frame({ pages_file: 'pages-1.img', last: false })]);
+    assert.is(
+      codeOf(() => orphan.add(frame({ runs: [1, 1, UNCHANGED] }))),
+      'E_PROTOCOL',
+    );
+  }));
+
+test('without pages, changed ones are told from those that are as they were', () =>
+  withTemp(async (dir) => {
+    const parent = await madeParent(dir, CHANGED_SINCE);
+    const images = join(dir, 'new');
+    mkdirSync(images);
+    const runs = [1, 2, UNCHANGED | LAZY, 3, 1, LAZY, 4, 1, 0];
+    await write(images, [frame({ runs })], { parent, skipPages: 'all' });
+    const { runs: written } = await read(join(images, 'pagemap-9.img'));
+    assert.equal(
+      written.map(([, , flags]) => flags),
+      [1, 2, 2],
+    );
   }));
 
 test('frames that do not fit together are an error', () =>

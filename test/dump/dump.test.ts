@@ -72,8 +72,9 @@ scene('the result tells times, pages, processes and files as they are', async (s
   assert.equal(processes[0].pages, {
     listed: lazy.listed + other.listed,
     written: lazy.written + other.written,
+    unchanged: 0,
   });
-  assert.equal(shared, { listed: 0, written: 0 });
+  assert.equal(shared, { listed: 0, written: 0, unchanged: 0 });
 });
 
 scene('without pages none is written, and the result says so', async (scene) => {

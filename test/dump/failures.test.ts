@@ -1,7 +1,14 @@
 // What goes wrong in a dump is one clear line; the target is as it was, and nothing is left behind.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -223,7 +230,7 @@ scene('the death of the helper', async ({ dir, images, target }) => {
   for (const name of readdirSync(images)) await execa('rm', [join(images, name)]);
 });
 
-test('a set without pages is no parent, and another one is not taken yet', () =>
+test('a set without pages is no parent, nor is what is no set, or would lose its own', () =>
   orSkip('parents', () =>
     withTemp(async (dir) => {
       const target = await Target.start('threads', join(dir, 'state'), ['1']);
@@ -233,23 +240,32 @@ test('a set without pages is no parent, and another one is not taken yet', () =>
           ['none', '--skip-pages'],
           ['some', '--skip-pages=lazy'],
           ['all'],
+          ['child'],
         ]) {
           mkdirSync(join(dir, name!));
           const { code, stderr } = await ckpt([...base, join(dir, name!), ...options]);
           assert.is(code, 0, stderr);
         }
+        symlinkSync('../all', join(dir, 'child/parent'));
         mkdirSync(join(dir, 'next'));
-        for (const parent of ['none', 'some', 'all']) {
-          const ended = await ckpt([
-            ...base,
-            join(dir, 'next'),
-            '--prev-images-dir',
-            `../${parent}`,
-          ]);
-          const reason = parent === 'all' ? /does not honour it yet/ : /dumped without its pages/;
-          isOneLine(ended, reason, 2);
+        const cases: [name: string, parent: string, reason: RegExp, code: number][] = [
+          ['next', '../none', /dumped without its pages/, 2],
+          ['next', '../some', /dumped without its pages/, 2],
+          ['next', '../nowhere', /nowhere is no checkpoint: it is not there/, 1],
+          ['next', '../state', /state is no checkpoint: it has no inventory.img/, 1],
+          ['next', '.', /is the folder of the new set itself/, 2],
+          ['all', '../child', /child needs the set in .*all, which this dump would replace/, 2],
+        ];
+        const before = readdirSync(join(dir, 'all'));
+        for (const [name, parent, reason, code] of cases) {
+          const words = [...base, join(dir, name), '--prev-images-dir', parent];
+          isOneLine(await ckpt(words), reason, code);
         }
         assert.equal(readdirSync(join(dir, 'next')), []);
+        assert.equal(readdirSync(join(dir, 'all')), before);
+        symlinkSync('../child', join(dir, 'all/parent'));
+        const ring = [...base, join(dir, 'next'), '--prev-images-dir', '../all'];
+        isOneLine(await ckpt(ring), /it leads in a ring/, 1);
       } finally {
         await target.end();
       }

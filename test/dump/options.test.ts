@@ -59,10 +59,23 @@ test('an external resource that would not be honoured is refused', () => {
   }
 });
 
-test('a set without pages has no parent', () => {
-  const error = refusal({ ...good, skipPages: 'all', prevImagesDir: '../1' });
-  assert.is(error.code, 'E_UNSUPPORTED_OPTION');
-  assert.match(error.message, '--skip-pages with --prev-images-dir');
+test('what does not go together with a chain is refused', () => {
+  const chain = { ...good, trackMem: true, prevImagesDir: '../1' };
+  checkOptions({ ...chain, autoDedup: true });
+  checkOptions({ ...chain, skipPages: 'all' });
+  checkOptions({ ...good, trackMem: true, skipPages: 'all', pageStore: '/s' });
+  const cases: [object, RegExp][] = [
+    [{ ...chain, maxPause: 10 }, /^--prev-images-dir with --max-pause/],
+    [{ ...good, trackMem: true, maxPause: 10 }, /^--track-mem with --max-pause/],
+    [{ ...chain, skipPages: 'lazy' }, /^--prev-images-dir with --skip-pages=lazy/],
+    [{ ...chain, skipPages: 'all', pageStore: '/s' }, /^--prev-images-dir with --page-store/],
+  ];
+  for (const [options, message] of cases) {
+    const error = refusal(options);
+    assert.is(error.code, 'E_UNSUPPORTED_OPTION');
+    assert.match(error.message, message);
+  }
+  assert.is(refusal({ ...good, skipPages: 'all', autoDedup: true }).code, 'E_USAGE');
 });
 
 test.run();

@@ -10,7 +10,7 @@ import { removePidfile, tellReady, writePidfile } from '../../src/dump/notices.j
 import type { DumpOptions } from '../../src/dump/options.js';
 import { startRun } from '../../src/dump/run.js';
 import { runScripts } from '../../src/dump/scripts.js';
-import type { Session } from '../../src/dump/take.js';
+import type { Session } from '../../src/dump/session.js';
 import { withTemp } from '../support/temp.js';
 
 async function failure(action: () => unknown): Promise<CkptError> {
@@ -33,6 +33,7 @@ function session(dir: string, options: Partial<DumpOptions>, limit = new Limit()
   return {
     options: { tree: 42, imagesDir: dir, ...options },
     folders: { images: join(dir, 'images'), work: dir },
+    setId: 'id',
     limit,
     log: new Log({}, dir),
     report: () => {},

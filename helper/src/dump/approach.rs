@@ -1,17 +1,15 @@
 //! Coming close to a running tree: its pages are copied in rounds, until what is left to do under
 //! the freeze is little enough. How long that would take is estimated from what was measured here.
 
+use super::follow::follow;
 use super::pass::Prepared;
 use super::throttle::Throttle;
-use crate::awake::Awake;
-use crate::capture::process;
 use crate::error::{Code, Error, Result};
-use crate::freeze::{self, Frozen};
+use crate::freeze;
 use crate::limit::Limit;
 use crate::memory::{Left, PAGE};
-use crate::task::State;
 use crate::tree;
-use crate::wire::{Action, LiveRequest, OnSlow, Wire};
+use crate::wire::{LiveRequest, OnSlow, Wire};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -100,7 +98,7 @@ impl Approaching<'_> {
                 return Ok(self.told(round, &rest, prepared));
             }
             if self.capture() * 2 > self.most() {
-                self.probe()?; // was the machine just busy then?
+                self.probe(prepared)?; // was the machine just busy then?
             }
             // Where copying is the smaller part, the estimate is for the noise to bring down.
             let grows = rest.pages as f64 > before as f64 * SHRINKS && rest.copy * 2 > self.most();
@@ -129,20 +127,13 @@ impl Approaching<'_> {
         if pids.iter().all(|pid| self.known.contains(pid)) && self.owners.iter().all(follows) {
             return Ok(pids);
         }
-        let awake = Awake::new();
-        let frozen = Frozen::tree(self.root, self.limit)?;
-        let alive = || frozen.tasks.iter().filter(|task| task.state != State::Zombie);
-        self.owners = alive().filter(|task| task.vm == task.pid).map(|task| task.pid).collect();
-        let new: Vec<i32> =
-            self.owners.iter().copied().filter(|&pid| !prepared.memory.follows(pid)).collect();
-        self.known = alive().map(|task| task.pid).collect();
-        let stopped = process::look(&frozen.tasks, self.limit)?;
-        let made = process::make_userfaultfds(&stopped, &new, &mut prepared.gadgets)?;
-        drop(stopped);
-        self.stops.push(frozen.finish(Action::Run)?);
-        drop(awake);
-        for (pid, uffd) in made {
-            prepared.memory.follow(pid, uffd)?;
+        let Prepared { memory, gadgets, .. } = prepared;
+        let followed = follow(self.root, &|pid| !memory.follows(pid), gadgets, self.limit)?;
+        self.owners = followed.owners;
+        self.known = followed.pids;
+        self.stops.push(followed.stopped);
+        for (pid, uffd) in followed.made {
+            memory.follow(pid, uffd)?;
         }
         Ok(self.known.iter().copied().collect())
     }
@@ -154,11 +145,9 @@ impl Approaching<'_> {
     }
 
     /// Stop the tree once more, for no longer than it takes to look at it.
-    fn probe(&mut self) -> Result<()> {
-        let _awake = Awake::new();
-        let frozen = Frozen::tree(self.root, self.limit)?;
-        process::look(&frozen.tasks, self.limit)?;
-        self.stops.push(frozen.finish(Action::Run)?);
+    fn probe(&mut self, prepared: &mut Prepared) -> Result<()> {
+        let looked = follow(self.root, &|_| false, &mut prepared.gadgets, self.limit)?;
+        self.stops.push(looked.stopped);
         Ok(())
     }
 

@@ -2,21 +2,29 @@
 //! Between freeze and thaw nothing waits for the orchestrator (law 1).
 
 mod approach;
+mod chain;
+mod follow;
 mod pass;
+mod predump;
 mod throttle;
 mod told;
+mod track;
 
 use crate::awake::Awake;
 use crate::error::{Code, Error, Result};
 use crate::freeze::Frozen;
 use crate::limit::Limit;
+use crate::memory::Changes;
 use crate::urgent::Urgent;
 use crate::wire::{Action, DumpRequest, Request, Wire};
 use approach::{approach, Approach};
+use chain::Chain;
 use pass::{Facts, Prepared};
+pub use predump::predump;
 use std::thread;
 use std::time::{Duration, Instant};
 use told::{Captured, Done, Times};
+pub use track::track;
 
 /// How often, and after how long, a tree is tried again that could not be taken as it was.
 const TRIES: u32 = 10;
@@ -37,24 +45,31 @@ struct Taken {
 /// which it was found, and the files we made are gone.
 pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
     let start = Instant::now();
-    let mut taken = take(request, false, limit, wire)?;
+    let (chain, mut changes) =
+        Chain::begin(request.tree, request.track.as_ref(), request.live.is_some())?;
+    let mut taken = take(request, (&chain, &mut changes), false, (limit, wire))?;
     if taken.held.is_none() && taken.prepared.memory.confirm().is_err() {
         // What was assumed from before the freeze has changed: once more, assuming nothing.
         let paused = taken.times.frozen.unwrap_or(0);
+        changes = taken.prepared.memory.take_changes();
         drop(taken);
-        taken = take(request, true, limit, wire)?;
+        taken = take(request, (&chain, &mut changes), true, (limit, wire))?;
         taken.times.frozen = taken.times.frozen.map(|frozen| frozen + paused);
     }
     let Taken { mut prepared, mut facts, mut times, approach, held } = taken;
     prepared.memory.settle(limit)?;
     times.total = micros(start);
     told::send(&prepared, &facts, limit, wire)?;
-    wire.send(&Captured::new(&prepared, &facts, times, approach)?, limit)?;
-    if let Some(held) = held {
+    let track = chain.told(&prepared.memory.changes);
+    wire.send(&Captured::new(&prepared, &facts, times, (approach, track))?, limit)?;
+    if held.is_some() || chain.makes_epoch() {
         let Request::Finish { action } = wire.receive(limit)? else {
             return Err(Error::new(Code::Protocol, "expected finish"));
         };
-        let frozen = held.finish(action)?;
+        let frozen = held.map(|held| held.finish(action)).transpose()?;
+        if action != Action::Kill {
+            chain.commit(&prepared.memory.changes)?;
+        }
         wire.send(&Done::new(frozen), limit)?;
     }
     prepared.memory.keep();
@@ -64,28 +79,54 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
 
 /// Take the tree when it can be taken: a thread that has yet to recover from a dump which was killed
 /// the moment before does so as soon as it gets a CPU.
-fn take(request: &DumpRequest, exact: bool, limit: &Limit, wire: &Wire) -> Result<Taken> {
+fn take(
+    request: &DumpRequest,
+    (chain, changes): (&Chain, &mut Changes),
+    exact: bool,
+    (limit, wire): (&Limit, &Wire),
+) -> Result<Taken> {
     for _ in 0..TRIES {
-        match try_to_take(request, exact, limit, wire) {
+        match try_to_take(request, (chain, changes), exact, (limit, wire)) {
             Err(error) if error.code == Code::TargetChanged => thread::sleep(RESPITE),
             taken => return taken,
         }
     }
-    try_to_take(request, exact, limit, wire)
+    try_to_take(request, (chain, changes), exact, (limit, wire))
 }
 
 /// Freeze, capture, and unless the tree is to be held, thaw. With `exact`, nothing is assumed from
-/// before the freeze.
-fn try_to_take(request: &DumpRequest, exact: bool, limit: &Limit, wire: &Wire) -> Result<Taken> {
-    let mut prepared = Prepared::new(request, exact, limit)?;
-    let come_close = |live| approach(request.tree, live, &mut prepared, (limit, wire));
+/// before the freeze. After an error `changes` has what the next try needs of them.
+fn try_to_take(
+    request: &DumpRequest,
+    (chain, changes): (&Chain, &mut Changes),
+    exact: bool,
+    (limit, wire): (&Limit, &Wire),
+) -> Result<Taken> {
+    let mut prepared = Prepared::new(request, std::mem::take(changes), exact, limit)?;
+    let captured = capture(request, chain, &mut prepared, (limit, wire));
+    let (facts, times, approach, held) = captured.inspect_err(|_| {
+        *changes = prepared.memory.take_changes();
+    })?;
+    Ok(Taken { prepared, facts, times, approach, held })
+}
+
+type Seen = (Facts, Times, Option<Approach>, Option<Frozen>);
+
+fn capture(
+    request: &DumpRequest,
+    chain: &Chain,
+    prepared: &mut Prepared,
+    (limit, wire): (&Limit, &Wire),
+) -> Result<Seen> {
+    chain.follow_new(&mut prepared.memory.changes, &mut prepared.gadgets, limit)?;
+    let come_close = |live| approach(request.tree, live, prepared, (limit, wire));
     let approach = request.live.as_ref().map(come_close).transpose()?;
     let _awake = Awake::new();
     let urgent = Urgent::new();
     let frozen = Frozen::tree(request.tree, limit)?;
     let mut times = Times { freeze: micros(frozen.since()), ..Times::default() };
     let facts =
-        pass::capture(&frozen.tasks, &mut prepared, &mut times, (request, limit, wire, &urgent))?;
+        pass::capture(&frozen.tasks, prepared, &mut times, (request, limit, wire, &urgent))?;
     let held = match request.after {
         Action::Run => {
             times.frozen = Some(frozen.finish(Action::Run)?.as_micros() as u64);
@@ -93,7 +134,7 @@ fn try_to_take(request: &DumpRequest, exact: bool, limit: &Limit, wire: &Wire) -
         }
         Action::Stop | Action::Kill => Some(frozen),
     };
-    Ok(Taken { prepared, facts, times, approach, held })
+    Ok((facts, times, approach, held))
 }
 
 fn micros(since: Instant) -> u64 {

@@ -8,7 +8,7 @@ use crate::capture::vma::Vma;
 use crate::capture::Paths;
 use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
-use crate::memory::Memory;
+use crate::memory::{Changes, Memory};
 use crate::remote::Gadgets;
 use crate::task::{State, Task};
 use crate::tree;
@@ -28,7 +28,12 @@ pub struct Prepared {
 
 impl Prepared {
     /// Errors: those of `tree::check_root`, `ImagesDir`, and of memory's preparation.
-    pub fn new(request: &DumpRequest, exact: bool, limit: &Limit) -> Result<Self> {
+    pub fn new(
+        request: &DumpRequest,
+        changes: Changes,
+        exact: bool,
+        limit: &Limit,
+    ) -> Result<Self> {
         tree::check_root(request.tree)?;
         let images = open_folder(request)?;
         let tree = tree::walk(request.tree)?;
@@ -37,7 +42,7 @@ impl Prepared {
         gadgets.prepare(&pids);
         tree.iter().for_each(process::warm);
         pids.iter().for_each(|&pid| files::warm(pid));
-        let memory = Memory::prepare(request, &pids, exact, limit)?;
+        let memory = Memory::prepare(request, changes, &pids, exact, limit)?;
         Ok(Prepared { memory, gadgets, images })
     }
 }

@@ -2,6 +2,7 @@
 //! of a dump".
 
 use super::approach::Approach;
+use super::chain::Tracked;
 use super::pass::{Facts, Prepared};
 use crate::capture::ns::{self, Namespaces};
 use crate::capture::status::Status;
@@ -28,7 +29,7 @@ pub fn send(prepared: &Prepared, facts: &Facts, limit: &Limit, wire: &Wire) -> R
     send_all(prepared.memory.pagemap_frames(), limit, wire)
 }
 
-fn send_all<T: Serialize>(
+pub fn send_all<T: Serialize>(
     mut frames: impl Iterator<Item = T>,
     limit: &Limit,
     wire: &Wire,
@@ -73,13 +74,16 @@ pub struct Captured {
     times_us: Times,
     pages: Totals,
     own_ns: Namespaces,
-    clocks: Clocks,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clocks: Option<Clocks>,
     /// The kernel's own mounts of huge pages: device, log2 of the size of a page.
     hugetlb: Vec<(u64, u32)>,
     page_bytes: u64,
     helper_peak_kib: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<Approach>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track: Option<Tracked>,
 }
 
 impl Captured {
@@ -87,21 +91,39 @@ impl Captured {
         prepared: &Prepared,
         facts: &Facts,
         times_us: Times,
-        live: Option<Approach>,
+        (live, track): (Option<Approach>, Option<Tracked>),
+    ) -> Result<Self> {
+        let captured =
+            Captured::of_pages(facts.processes.len(), prepared.memory.totals(), times_us, track)?;
+        Ok(Captured {
+            threads: facts.processes.iter().map(|process| process.threads.len()).sum(),
+            clocks: Some(facts.clocks),
+            hugetlb: prepared.memory.hugetlb().to_vec(),
+            live,
+            ..captured
+        })
+    }
+
+    /// Of a set of pages alone.
+    pub fn of_pages(
+        tasks: usize,
+        pages: Totals,
+        times_us: Times,
+        track: Option<Tracked>,
     ) -> Result<Self> {
         let own = std::process::id() as i32;
-        let pages = prepared.memory.totals();
         Ok(Captured {
-            tasks: facts.processes.len(),
-            threads: facts.processes.iter().map(|process| process.threads.len()).sum(),
+            tasks,
+            threads: 0,
             times_us,
             pages,
             own_ns: ns::capture(own)?,
-            clocks: facts.clocks,
-            hugetlb: prepared.memory.hugetlb().to_vec(),
+            clocks: None,
+            hugetlb: Vec::new(),
             page_bytes: (pages.copied + pages.shmem_copied) * PAGE,
             helper_peak_kib: Status::read(own)?.number("VmHWM", 10)?,
-            live,
+            live: None,
+            track,
         })
     }
 }
@@ -109,7 +131,8 @@ impl Captured {
 #[derive(Serialize)]
 #[serde(tag = "t", rename = "done")]
 pub struct Done {
-    times_us: Held,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times_us: Option<Held>,
 }
 
 #[derive(Serialize)]
@@ -118,7 +141,8 @@ struct Held {
 }
 
 impl Done {
-    pub fn new(frozen: Duration) -> Self {
-        Done { times_us: Held { frozen: frozen.as_micros() as u64 } }
+    /// How long the tree was held, if it was until now.
+    pub fn new(frozen: Option<Duration>) -> Self {
+        Done { times_us: frozen.map(|frozen| Held { frozen: frozen.as_micros() as u64 }) }
     }
 }

@@ -1,8 +1,11 @@
 //! Page data: which pages hold data, and their bytes. `Memory` is all of it for one dump.
 //!
-//! tracker, rounds, slots, gather: copied while it still runs · spans: what to look for where · scan, finders, entries: which pages · shmem: of which segments ·
+//! tracker, rounds, slots, gather: copied while it still runs · changes, running: what was written
+//! since an earlier set · spans: what to look for where · scan, finders, entries: which pages ·
+//! shmem: of which segments ·
 //! copy, pages_file: their bytes · runs, facts: how it is told
 
+mod changes;
 mod copy;
 mod entries;
 mod facts;
@@ -12,6 +15,7 @@ pub mod fixture;
 mod gather;
 mod pages_file;
 mod rounds;
+mod running;
 mod runs;
 mod scan;
 mod shmem;
@@ -27,11 +31,14 @@ use crate::error::Result;
 use crate::limit::Limit;
 use crate::value::Hex;
 use crate::wire::{Action, DumpRequest, PageCopy};
+pub use changes::{Changes, Counts};
 use copy::{copy, Choice, Copied, Source};
 use facts::Owner;
 use pages_file::{PagesFile, PagesFiles};
 use rounds::{Finished, Rounds, Written};
-use scan::{Pages, Scanner};
+pub use running::{each_running, Running};
+use scan::Pages;
+pub use scan::Scanner;
 use serde::Serialize;
 use shmem::{Segment, Segments};
 use std::os::fd::OwnedFd;
@@ -61,6 +68,7 @@ pub struct Memory {
     scanner: Scanner,
     files: Option<PagesFiles>,
     rounds: Rounds,
+    pub changes: Changes,
     spaces: Vec<Space>,
     segments: Segments,
     /// Names of the files with the segments' pages, in their order.
@@ -68,6 +76,8 @@ pub struct Memory {
     totals: Totals,
     /// At most so many may copy at a time.
     threads: u64,
+    /// A parent may have the page that a page of zeros takes the place of.
+    keep_zeros: bool,
 }
 
 /// What is left to do under the freeze.
@@ -93,6 +103,17 @@ pub struct Totals {
     pub shmem_copied: u64,
 }
 
+impl Totals {
+    fn of<'a>(spaces: impl Iterator<Item = &'a Pages>) -> Self {
+        spaces.fold(Totals::default(), |totals, pages| Totals {
+            scanned: totals.scanned + pages.scanned,
+            present: totals.present + pages.runs.pages(),
+            lazy: totals.lazy + pages.runs.lazy_pages(),
+            ..totals
+        })
+    }
+}
+
 impl Memory {
     /// Before the freeze: get ready for processes that still run. With `exact`, nothing is assumed
     /// that `confirm` could find wrong.
@@ -100,13 +121,14 @@ impl Memory {
     /// Errors: `ImagesDir`, `NoSpace`, `Kernel`, those of `limit`.
     pub fn prepare(
         request: &DumpRequest,
+        changes: Changes,
         pids: &[i32],
         exact: bool,
         limit: &Limit,
     ) -> Result<Self> {
         // Where the pause is long anyway or does not matter, there is nothing to win.
         let brief = request.copy != PageCopy::All || request.live.is_some();
-        let assume = request.after == Action::Run && brief && !exact;
+        let assume = request.after == Action::Run && brief && request.track.is_none() && !exact;
         let files = match request.copy {
             PageCopy::None => None,
             _ => Some(PagesFiles::open(&request.images_dir, &request.pages_name)?),
@@ -119,11 +141,13 @@ impl Memory {
             scanner: Scanner::new()?,
             files,
             rounds: Rounds::default(),
+            changes,
             spaces: Vec::new(),
             segments: Segments::default(),
             segment_files: Vec::new(),
             totals: Totals::default(),
             threads: copy::threads(),
+            keep_zeros: request.track.is_some(),
         };
         for &pid in pids {
             memory.rehearse(pid, limit)?;
@@ -135,10 +159,11 @@ impl Memory {
     fn rehearse(&mut self, pid: i32, limit: &Limit) -> Result<()> {
         limit.check()?;
         let Ok(vmas) = vma::glance(pid) else { return Ok(()) };
-        let Ok(found) = self.scanner.rehearse(pid, &vmas, limit) else { return Ok(()) };
+        let known = self.changes.knows(pid);
+        let Ok(found) = self.scanner.rehearse(pid, &vmas, known, limit) else { return Ok(()) };
         match (&mut self.files, self.copy) {
-            (Some(files), PageCopy::All) => files.prepare(pid, found.pages),
-            (Some(files), _) => files.prepare(pid, found.pages - found.lazy_pages),
+            (Some(files), PageCopy::All) => files.prepare(pid, found.all),
+            (Some(files), _) => files.prepare(pid, found.unlazy),
             (None, _) => Ok(()),
         }
     }
@@ -219,7 +244,7 @@ impl Memory {
         pid: i32,
         file_of: &mut dyn FnMut(i32, &Vma) -> Result<FileId>,
     ) -> Result<()> {
-        let followed = (pid, self.rounds.follows(pid));
+        let followed = (pid, self.rounds.follows(pid) || self.changes.marks(pid));
         let mappings = Mappings::capture(followed, &mut self.before, &self.mounts, file_of)?;
         for vma in &mappings.vmas {
             self.segments.add_mapping(pid, vma)?;
@@ -238,7 +263,10 @@ impl Memory {
     pub fn scan(&mut self, limit: &Limit) -> Result<()> {
         for space in &mut self.spaces {
             let Mappings { pid, vmas, .. } = &space.mappings;
-            space.pages = self.scanner.scan(*pid, vmas, self.rounds.follows(*pid), limit)?;
+            space.pages = match self.rounds.follows(*pid) {
+                true => self.scanner.scan(*pid, vmas, true, limit)?,
+                false => self.changes.scan(*pid, vmas, &mut self.scanner, limit)?,
+            };
         }
         self.segments.scan(limit)
     }
@@ -248,10 +276,12 @@ impl Memory {
     pub fn copy(&mut self, limit: &Limit, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
         let Some(files) = &mut self.files else { return Ok(()) };
         let lazy_too = self.copy == PageCopy::All;
-        let choice = Choice { lazy_too, keep_zeros: false };
-        let wanted =
-            |pages: &Pages| pages.runs.pages() - if lazy_too { 0 } else { pages.runs.lazy_pages() };
-        let of_spaces: u64 = self.spaces.iter().map(|space| wanted(&space.pages)).sum();
+        let choice = Choice { lazy_too, keep_zeros: self.keep_zeros };
+        let wanted = |space: &Space| match self.rounds.follows(space.mappings.pid) {
+            true => space.pages.runs.pages(),
+            false => space.pages.runs.wanted(lazy_too),
+        };
+        let of_spaces: u64 = self.spaces.iter().map(wanted).sum();
         let of_segments: u64 = self.segments.iter().map(|segment| segment.runs.pages()).sum();
         let (mut done, total) = (0, of_spaces + of_segments);
         let threads = self.threads;
@@ -259,17 +289,17 @@ impl Memory {
             let pid = space.mappings.pid;
             if self.rounds.follows(pid) {
                 space.finished = self.rounds.finish(pid, &mut space.pages, (threads, limit))?;
-                done += wanted(&space.pages);
+                done += space.pages.runs.pages();
                 self.totals.copied += space.pages.runs.pages();
                 continue;
             }
             let file = files.take(pid)?;
-            let runs = (space.pages.runs.as_slice(), choice);
+            let dirty = space.pages.runs.dirty();
             let source = Source::process(pid)?;
-            let copied = copy(&source, runs, &file, (threads, limit), &mut |now| {
+            let copied = copy(&source, (&dirty, choice), &file, (threads, limit), &mut |now| {
                 progress(done + now, total)
             })?;
-            done += wanted(&space.pages);
+            done += space.pages.runs.wanted(lazy_too);
             self.totals.copied += copied.pages;
             space.copied = Some((copied, file));
         }
@@ -351,13 +381,15 @@ impl Memory {
     }
 
     pub fn totals(&self) -> Totals {
-        let spaces = || self.spaces.iter().map(|space| &space.pages);
-        Totals {
-            scanned: spaces().map(|pages| pages.scanned).sum(),
-            present: spaces().map(|pages| pages.runs.pages()).sum(),
-            lazy: spaces().map(|pages| pages.runs.lazy_pages()).sum(),
-            ..self.totals
-        }
+        let found = Totals::of(self.spaces.iter().map(|space| &space.pages));
+        let Totals { scanned, present, lazy, .. } = found;
+        Totals { scanned, present, lazy, ..self.totals }
+    }
+
+    /// What is known of changes, for a pass that has to be made again.
+    pub fn take_changes(&mut self) -> Changes {
+        let found = self.spaces.drain(..).map(|space| (space.mappings.pid, space.pages.runs));
+        std::mem::take(&mut self.changes).again(found)
     }
 
     /// The kernel's own mounts of huge pages: device, log2 of the size of a page.

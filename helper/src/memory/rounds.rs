@@ -133,7 +133,7 @@ impl Rounds {
         let Some(Space { tracker, mut slots, file }) = self.spaces.remove(&pid) else {
             return Ok(None);
         };
-        let mut wanted = pages.runs.dirty();
+        let mut wanted = pages.runs.dirty().into_owned();
         wanted.extend(slots.missing(&pages.runs.clean()));
         wanted.sort_unstable_by_key(|run| run.page);
         let source = Source::process(pid)?;

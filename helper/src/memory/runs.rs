@@ -2,6 +2,7 @@
 
 use super::PAGE;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
+use std::borrow::Cow;
 
 /// Consecutive pages of which the same is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +69,59 @@ impl Runs {
         self.0.iter().filter(|run| run.clean).copied().collect()
     }
 
-    /// Those that are not.
-    pub fn dirty(&self) -> Vec<Run> {
-        self.0.iter().filter(|run| !run.clean).copied().collect()
+    /// Those that are not clean.
+    pub fn dirty(&self) -> Cow<'_, [Run]> {
+        match self.0.iter().any(|run| run.clean) {
+            true => Cow::Owned(self.0.iter().filter(|run| !run.clean).copied().collect()),
+            false => Cow::Borrowed(&self.0),
+        }
+    }
+
+    /// Pages that are not clean: all, or only those that are not lazy.
+    pub fn wanted(&self, lazy_too: bool) -> u64 {
+        let wanted = self.0.iter().filter(|run| !run.clean && (lazy_too || !run.lazy));
+        wanted.map(|run| u64::from(run.pages)).sum()
+    }
+
+    /// Add these pages, which were written; those that are there already are not clean any more.
+    pub fn add_written(&mut self, written: &[Run]) {
+        self.overlay(written, true);
+    }
+
+    /// These pages, where they are there, are not clean.
+    pub fn mark_written(&mut self, written: &[Run]) {
+        self.overlay(written, false);
+    }
+
+    /// Where both are, `over` holds; what lies outside these runs counts only if `all` does.
+    fn overlay(&mut self, over: &[Run], all: bool) {
+        let mut over = over.iter().peekable();
+        let mut at = 0; // all below is done
+        for run in std::mem::take(&mut self.0) {
+            while let Some(&&next) = over.peek().filter(|next| next.page < run.end()) {
+                self.push_part(&run, at.max(run.page), next.page);
+                let start = if all { next.page } else { next.page.max(run.page) };
+                let end = if all { next.end() } else { next.end().min(run.end()) };
+                self.push_part(&Run { clean: false, ..next }, at.max(start), end);
+                at = at.max(end);
+                if next.end() > end {
+                    break; // it may reach into the next run
+                }
+                over.next();
+            }
+            self.push_part(&run, at.max(run.page), run.end());
+            at = at.max(run.end());
+        }
+        if all {
+            over.for_each(|run| self.push_part(run, at.max(run.page), run.end()));
+        }
+    }
+
+    /// Add pages from `page` up to `end`, if there are any, of which the same is true as of `run`.
+    fn push_part(&mut self, run: &Run, page: u64, end: u64) {
+        if page < end {
+            self.push(page * PAGE, end * PAGE, (run.lazy, run.clean));
+        }
     }
 
     /// The same pages, once all have been copied: that they were clean matters no more.
@@ -130,15 +181,16 @@ impl Serialize for Triples<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const COPIED: u64 = 1;
         const LAZY: u64 = 2;
+        const UNCHANGED: u64 = 4;
         let (lazy, others) = self.copied;
         let mut triples = serializer.serialize_seq(Some(self.runs.len() * 3))?;
         for run in self.runs {
-            let copied = if run.lazy { lazy } else { others };
+            let copied = !run.clean && if run.lazy { lazy } else { others };
+            let bits = [(copied, COPIED), (run.lazy, LAZY), (run.clean, UNCHANGED)];
+            let set = bits.iter().filter(|(is_set, _)| *is_set);
             triples.serialize_element(&run.page)?;
             triples.serialize_element(&run.pages)?;
-            triples.serialize_element(
-                &(if copied { COPIED } else { 0 } + if run.lazy { LAZY } else { 0 }),
-            )?;
+            triples.serialize_element(&set.map(|(_, bit)| bit).sum::<u64>())?;
         }
         triples.end()
     }

@@ -115,11 +115,17 @@ impl Scanner {
 
     /// Scan a process that still runs. The result is only nearly right; the next scan of this
     /// process finds its memory ready and the page tables in the cache.
-    pub fn rehearse(&mut self, pid: i32, vmas: &[Vma], limit: &Limit) -> Result<Rehearsal> {
-        let runs = self.scan(pid, vmas, false, limit)?.runs;
-        let rehearsal = Rehearsal { pages: runs.pages(), lazy_pages: runs.lazy_pages() };
+    pub fn rehearse(
+        &mut self,
+        pid: i32,
+        vmas: &[Vma],
+        tracked: bool,
+        limit: &Limit,
+    ) -> Result<Rehearsal> {
+        let runs = self.scan(pid, vmas, tracked, limit)?.runs;
+        let (all, unlazy) = (runs.wanted(true), runs.wanted(false));
         self.reuse(pid, runs);
-        Ok(rehearsal)
+        Ok(Rehearsal { all, unlazy })
     }
 
     /// Give back what a scan of a process found: its next one will need as much memory.
@@ -177,7 +183,8 @@ impl Scanner {
         let guards = matches!(self.way, Way::Ioctl { guards: true });
         let mut runs = Runs::default();
         for span in joined(&spans(vmas)) {
-            if let Some(query) = written(span.look, guards) {
+            if span.look == Look::Anonymous {
+                let query = written(guards);
                 let range = (span.start, span.end);
                 each_region(&target, range, &query, &mut self.regions, &mut |region| {
                     runs.push(region.start, region.end, (span.lazy, false));
@@ -236,19 +243,16 @@ pub fn each_region(
     Ok(())
 }
 
-/// About how many pages there are to dump.
+/// About how many pages there are to copy: all, or only those that are not lazy.
 pub struct Rehearsal {
-    pub pages: u64,
-    pub lazy_pages: u64,
+    pub all: u64,
+    pub unlazy: u64,
 }
 
 /// None: not a question, all pages count. Whether guards are told apart, and clean pages.
 pub fn query_of(look: Look, (guards, tracked): (bool, bool)) -> Option<PageQuery> {
-    let of_tracked = |look| match look {
-        Look::File => WPALLOWED | WRITTEN | PRESENT,
-        _ => WPALLOWED | WRITTEN,
-    };
-    let told = if guards { GUARD } else { 0 } | if tracked { of_tracked(look) } else { 0 };
+    let tracked = tracked && look == Look::Anonymous; // see Tracker
+    let told = if guards { GUARD } else { 0 } | if tracked { WPALLOWED | WRITTEN } else { 0 };
     let any = PRESENT | SWAPPED; // a guard counts as swapped
     let ask = |inverted, all, any| PageQuery { inverted, all, any, told, protect: false };
     match look {
@@ -259,15 +263,11 @@ pub fn query_of(look: Look, (guards, tracked): (bool, bool)) -> Option<PageQuery
     }
 }
 
-/// Written pages among those that `query` asks for. None: there are none that can be protected.
-fn written(look: Look, guards: bool) -> Option<PageQuery> {
-    let no_guard = if guards { GUARD } else { 0 };
-    let (not, any) = match look {
-        Look::Anonymous => (PFNZERO | no_guard, PRESENT | SWAPPED),
-        Look::File => (PFNZERO | FILE | no_guard, PRESENT),
-        _ => return None,
-    };
-    Some(PageQuery { inverted: not, all: not | WRITTEN, any, told: 0, protect: true })
+/// Written pages among those that `query` asks for of anonymous memory.
+fn written(guards: bool) -> PageQuery {
+    let not = PFNZERO | if guards { GUARD } else { 0 };
+    let any = PRESENT | SWAPPED;
+    PageQuery { inverted: not, all: not | WRITTEN, any, told: 0, protect: true }
 }
 
 fn open(pid: i32) -> Result<File> {

@@ -23,7 +23,7 @@ use crate::capture::vma::Vma;
 use crate::error::{Code, Error, Result};
 use crate::sys;
 use nix::errno::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const PAGEFAULT_FLAG_WP: u64 = 1 << 0;
 const WP_UNPOPULATED: u64 = 1 << 13; // PAGEMAP_SCAN protects no anonymous memory without it
@@ -46,38 +46,43 @@ impl Tracker {
         Ok(Tracker { uffd })
     }
 
-    /// Register the mappings of `pid` that can be. What can not is never clean.
+    /// With one that has been through that.
+    pub fn again(uffd: OwnedFd) -> Self {
+        Tracker { uffd }
+    }
+
+    /// Register the mappings of `pid` that can be; what can not is never clean. False: some of them
+    /// are registered with another userfaultfd.
     ///
     /// Errors: `TargetGone` if the process has ended, or executes another program;
     /// `UnsupportedObject` if it has an aio context.
-    pub fn register(&self, pid: i32, vmas: &[Vma]) -> Result<()> {
+    pub fn register(&self, pid: i32, vmas: &[Vma]) -> Result<bool> {
         if vmas.iter().any(Vma::is_aio_ring) {
             let what =
                 format!("pid {pid}: what is read by its aio context (io_setup) is not tracked");
             let error = Error::new(Code::UnsupportedObject, what).with_pid(pid);
             return Err(error.with_object("[aio]").with_remedy("dump it without --max-pause"));
         }
-        let joined = vmas.chunk_by(|a, b| is_trackable(a) && is_trackable(b));
-        let mut results =
-            joined.filter(|vmas| is_trackable(&vmas[0])).map(|vmas| self.register_all(vmas));
-        match results.find(|result| *result == Err(Errno::ESRCH)) {
-            Some(_) => Err(Error::of_task(pid, "tracking its writes", Errno::ESRCH)),
-            None => Ok(()),
+        let mut alone = true;
+        for vmas in vmas.chunk_by(|a, b| is_trackable(a) && is_trackable(b)) {
+            if is_trackable(&vmas[0]) {
+                alone &= self
+                    .register_all(vmas)
+                    .map_err(|errno| Error::of_task(pid, "tracking its writes", errno))?;
+            }
         }
+        Ok(alone)
     }
 
-    /// At once, or where that is refused one by one.
-    fn register_all(&self, vmas: &[Vma]) -> nix::Result<()> {
-        let register = |vmas: &[Vma]| {
-            let range = (vmas[0].start.0, vmas[vmas.len() - 1].end.0);
-            sys::uffd_register_wp(self.uffd.as_fd(), range.0, range.1)
-        };
-        match register(vmas) {
-            Err(errno) if errno != Errno::ESRCH && vmas.len() > 1 => {
-                let results = vmas.chunks(1).map(register);
-                results.filter(|result| *result == Err(Errno::ESRCH)).collect()
+    /// At once, or where that is refused one by one. Errors: ESRCH.
+    fn register_all(&self, vmas: &[Vma]) -> nix::Result<bool> {
+        let range = (vmas[0].start.0, vmas[vmas.len() - 1].end.0);
+        match sys::uffd_register_wp(self.uffd.as_fd(), range.0, range.1) {
+            Err(Errno::ESRCH) => Err(Errno::ESRCH),
+            Err(_) if vmas.len() > 1 => {
+                vmas.chunks(1).try_fold(true, |alone, vma| Ok(self.register_all(vma)? && alone))
             }
-            result => result,
+            result => Ok(result != Err(Errno::EBUSY)),
         }
     }
 
@@ -96,12 +101,15 @@ impl Tracker {
     }
 }
 
-/// Private memory that is written to. Registered files' mappings lose fault-around, so those that
-/// are only read, a program's code, stay as they are.
-fn is_trackable(vma: &Vma) -> bool {
-    match spans::look(vma) {
-        Look::Anonymous => true,
-        Look::File => vma.perms.contains('w'),
-        _ => false,
+impl AsFd for Tracker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.uffd.as_fd()
     }
+}
+
+/// Private memory of no file. Where a file's page was dropped (madvise), a mark stays behind, and the
+/// next write makes a page that is protected at first: stopped just then, a thread shows a page of
+/// the file as one that was not written. mm/memory.c, set_pte_range.
+fn is_trackable(vma: &Vma) -> bool {
+    spans::look(vma) == Look::Anonymous
 }

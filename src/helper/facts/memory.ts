@@ -46,6 +46,8 @@ export interface ShmemFrame {
 /** Bits of a pagemap run. */
 export const RUN_COPIED = 1;
 export const RUN_LAZY = 2;
+/** As in the set that the request names by `track.since`; not copied. */
+export const RUN_UNCHANGED = 4;
 
 /** Pages that hold data; `pid` is `share.vm`'s, or `shmem` is the segment's inode. */
 export interface PagemapFrame {

@@ -11,6 +11,7 @@ import type { Progress } from '../../dump/options.js';
 import { publish } from '../../dump/publish.js';
 import { startRun, type Run } from '../../dump/run.js';
 import { CkptError } from '../../errors.js';
+import { CHANGED_SINCE, PARENT } from '../../images/links.js';
 import { PAGE_SIZE, PE_PARENT, PE_PRESENT } from '../../images/pagemap.js';
 import { syncFile } from '../../images/set.js';
 import { ImagesSource } from '../images.js';
@@ -122,12 +123,21 @@ async function fillFolder({ options, set, plan, tell }: Work): Promise<{ imagesD
     names.push(...(await rewrite({ set, plan, dir: staging, ids: freeIds(target), tell, signal })));
     if (isOnDisk(staging)) for (const name of names) await syncFile(join(staging, name));
     signal?.throwIfAborted();
-    if (isInPlace) replace(staging, target, names);
-    else publish(staging, target, names);
+    if (isInPlace) {
+      replace(staging, target, names);
+      unlinkParents(target);
+    } else {
+      publish(staging, target, names);
+    }
     return { imagesDir: target };
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
+}
+
+/** All pages are listed as the set's own now. */
+function unlinkParents(dir: string): void {
+  for (const link of [PARENT, CHANGED_SINCE]) rmSync(join(dir, link), { force: true });
 }
 
 function aborted({ reason }: AbortSignal): CkptError {

@@ -15,10 +15,11 @@ import {
 } from '../../images/pagemap.js';
 import { ImageSet } from '../../images/set.js';
 import type { ImageWriter } from '../../images/write.js';
+import type { Coverage } from '../coverage.js';
 import { runText } from '../owner.js';
 import { isSame } from '../ranges.js';
 import type { PageRun } from '../source.js';
-import { ParentPages } from './parent-pages.js';
+import { hasParentPages, loadParentPages } from './parent-pages.js';
 
 /** So that its numbers and those of pages images that the dump writes itself do not meet. */
 const FIRST_PAGES_ID = 0x10001;
@@ -32,7 +33,7 @@ interface Open {
   owner: Owner;
   pagemap: PagemapWriter;
   pages: ImageWriter<'PAGES'>;
-  parent: ParentPages | undefined;
+  parent: Coverage | undefined;
   /** Where the next run may begin. */
   end: number;
 }
@@ -54,14 +55,14 @@ export class ReceivedSet {
   }
 
   hasParent(owner: Owner): boolean {
-    return ParentPages.exist(this.dir, owner);
+    return hasParentPages(this.dir, owner);
   }
 
   /** What comes is of `owner`. Resolves to whether it has pages in a parent set. */
   async open(owner: Owner): Promise<boolean> {
     this.close();
     if (this.owners >= MAX_OWNERS) throw violation('there are more owners than pids');
-    const parent = await ParentPages.load(this.dir, owner);
+    const parent = await loadParentPages(this.dir, owner);
     const id = FIRST_PAGES_ID + this.owners++;
     const pagemap =
       'pid' in owner
@@ -82,7 +83,7 @@ export class ReceivedSet {
     if (run.count > MAX_RUN) throw violation(`${runText(run)} are too many at a time`);
     if (run.page < open.end) throw violation(`${runText(run)} come behind later ones`);
     const isHole = (flags & PE_PARENT) !== 0;
-    if (isHole && !open.parent?.covers(run))
+    if (isHole && (!open.parent || open.parent.firstGap(run)))
       throw violation(`${runText(run)} are in no parent set`);
     open.end = run.page + run.count;
     open.pagemap.add(BigInt(run.page) * BigInt(PAGE_SIZE), run.count, flags);

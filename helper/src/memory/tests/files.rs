@@ -16,7 +16,8 @@ fn files_stay_only_if_the_dump_is_good() {
     let us = std::process::id() as i32; // rehearsed, then found to be no part of the tree
     let request = request(PageCopy::All, &fixture.folder);
     let (pid, limit) = (fixture.pid(), Limit::default());
-    let mut memory = Memory::prepare(&request, &[us, pid], false, &limit).unwrap();
+    let mut memory =
+        Memory::prepare(&request, Changes::default(), &[us, pid], false, &limit).unwrap();
     memory.capture(pid, &mut |_, _| Ok(1)).unwrap();
     memory.scan(&limit).unwrap();
     memory.copy(&limit, &mut |_, _| ()).unwrap();
@@ -30,7 +31,9 @@ fn a_file_that_is_there_is_never_touched() {
     let Some(fixture) = Fixture::start("anonymous", &[]) else { return };
     fs::write(fixture.folder.join("pages-1.img"), "precious").unwrap();
     let (request, limit) = (request(PageCopy::All, &fixture.folder), Limit::default());
-    let error = Memory::prepare(&request, &[fixture.pid()], false, &limit).map(|_| ()).unwrap_err();
+    let error = Memory::prepare(&request, Changes::default(), &[fixture.pid()], false, &limit)
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!((error.code, error.object.as_deref()), (Code::ImagesDir, Some("pages-1.img")));
     assert_eq!(fs::read_to_string(fixture.folder.join("pages-1.img")).unwrap(), "precious");
 }
@@ -66,12 +69,14 @@ fn a_full_disk_shows_before_the_freeze_and_after() {
     let Some(small) = Small::mount(1024) else { return };
     let (pid, limit) = (fixture.pid(), Limit::default());
     let request = request(PageCopy::All, &small.0);
-    let error = Memory::prepare(&request, &[pid], false, &limit).map(|_| ()).unwrap_err();
+    let error = Memory::prepare(&request, Changes::default(), &[pid], false, &limit)
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!((error.code, error.object.as_deref()), (Code::NoSpace, Some("pages-1.img")));
     assert!(error.remedy.unwrap().contains("MiB"));
     assert!(images(&small.0).is_empty());
 
-    let mut memory = Memory::prepare(&request, &[], false, &limit).unwrap(); // nobody foreseen
+    let mut memory = Memory::prepare(&request, Changes::default(), &[], false, &limit).unwrap(); // nobody foreseen
     memory.capture(pid, &mut |_, _| Ok(1)).unwrap();
     memory.scan(&limit).unwrap();
     assert_eq!(memory.copy(&limit, &mut |_, _| ()).unwrap_err().code, Code::NoSpace);

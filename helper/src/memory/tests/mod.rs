@@ -42,13 +42,14 @@ fn request(copy: PageCopy, images_dir: &Path) -> DumpRequest {
         ghost_limit: 0,
         timeout_ms: 0,
         live: None,
+        track: None,
     }
 }
 
 fn captured(fixture: &Fixture, copy: PageCopy) -> Memory {
     let (pid, limit) = (fixture.pid(), Limit::default());
     let request = request(copy, &fixture.folder);
-    let mut memory = Memory::prepare(&request, &[pid], false, &limit).unwrap();
+    let mut memory = Memory::prepare(&request, Changes::default(), &[pid], false, &limit).unwrap();
     memory.capture(pid, &mut |_, _| Ok(1)).unwrap();
     memory.scan(&limit).unwrap();
     memory

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 fn followed(fixture: &Fixture) -> Memory {
     let (pid, limit) = (fixture.pid(), Limit::default());
     let request = request(PageCopy::All, &fixture.folder);
-    let mut memory = Memory::prepare(&request, &[pid], true, &limit).unwrap();
+    let mut memory = Memory::prepare(&request, Changes::default(), &[pid], true, &limit).unwrap();
     let frozen = Frozen::tree(pid, &limit).unwrap();
     let stopped = process::look(&frozen.tasks, &limit).unwrap();
     let wanted: Vec<i32> =
