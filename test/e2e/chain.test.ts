@@ -136,6 +136,10 @@ play(
       assert.is(parentOf(dir, name), undefined);
     };
     await take<PreDumpResult>(scene, 'pre-dump', '1');
+    await prove(scene, '1', true).then(
+      () => assert.unreachable('a pre-dump was restored'),
+      (error: Error) => assert.match(error.message, /Too old image/), // as criu has it
+    );
     const script = join(dir, 'script');
     writeFileSync(script, '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ]\n', {
       mode: 0o755,
