@@ -46,6 +46,10 @@ test('a wrong command line is one line on stderr, with exit code 2', async () =>
     [['dump', '-t', '0', '-D', '/'], /--tree: 0 is no pid/],
     [['dump', '-t', '5', '-D', '/', '-R', '-s'], /exclude each other/],
     [['dump', '-t', '5', '-D', '/', '--skip-pages=few'], /neither all nor lazy/],
+    [['pre-dump', '-D', '/'], /--tree PID is missing/],
+    [['pre-dump', '-t', '5', '-D', '/', '--skip-pages'], /pre-dump has no option --skip-pages/],
+    [['pre-dump', '-t', '5', '-D', '/', '--pre-dump-mode', 'splice'], /always read while the tree/],
+    [['dump', '-t', '5', '-D', '/', '--track-mem', '--max-pause', '1s'], /--track-mem with --max-/],
     [['dump', '--leave-runing'], /did you mean --leave-running\?/],
     [['dump', '-t', '5', '-D', '/', '--status-fd', '77'], /77 is no open descriptor/],
   ];

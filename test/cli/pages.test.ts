@@ -1,5 +1,5 @@
 // `ckpt pages` and `ckpt fill` as a user sees them.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -55,6 +55,36 @@ test('ckpt pages prints a table for people', () =>
       'address|pages|where|taken|in a store|mapping',
       '0x2000|2|parent|early|0x7000|cache',
     ]);
+  }));
+
+test('of a list of what has changed, --json tells where the rest lies in the store before', () =>
+  withTemp(async (dir) => {
+    const mappings = [anonymous(10, 20)];
+    new MadeSet(join(dir, '1'))
+      .inventory()
+      .mappings(9, mappings)
+      .pagemap('pagemap-9.img', [[10, 1, 2], [12, 2, 2], [20, 2, 2]]); // prettier-ignore
+    new MadeSet(join(dir, '2'))
+      .inventory()
+      .mappings(9, mappings)
+      .pagemap('pagemap-9.img', [[12, 2, 1], [14, 6, 2], [20, 2, 1]]); // prettier-ignore
+    symlinkSync('../1', join(dir, '2/ckpt-parent'));
+    const look = async () => {
+      const { stdout } = await ckpt(['pages', '-D', join(dir, '2'), '--json']);
+      const set = JSON.parse(stdout);
+      assert.is(set.changedSince, join(dir, '1'));
+      return set.owners[0].ranges.map((range: Record<string, unknown>) => {
+        const { vaddr, offset, changed, offsetBefore } = range;
+        return [vaddr, offset, changed, offsetBefore];
+      });
+    };
+    assert.equal(await look(), [
+      ['0xc000', 0, false, PAGE],
+      ['0xe000', 2 * PAGE, true, undefined],
+      ['0x14000', 8 * PAGE, false, 3 * PAGE],
+    ]);
+    rmSync(join(dir, '1'), { recursive: true });
+    assert.equal((await look())[0], ['0xc000', 0, false, undefined]);
   }));
 
 test('ckpt pages --json prints one object', () =>

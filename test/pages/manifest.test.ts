@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CkptError } from '../../src/errors.js';
+import { ImageWriter } from '../../src/images/write.js';
+import { findGenerations } from '../../src/pages/generations.js';
 import { readManifest } from '../../src/pages/read-manifest.js';
 import { pagemapName } from '../../src/pages/owner.js';
 import { mustDump, type Dumper } from '../support/dump.js';
@@ -114,6 +116,37 @@ test('pages are sorted by the mappings they are in, and lie one after the other'
       ],
       pages: 40,
     });
+  }));
+
+test('of a list of what has changed, all pages are nowhere in the set, and told apart', () =>
+  withTemp(async (dir) => {
+    const set = new MadeSet(join(dir, '2')).inventory().mappings(9, [anonymous(10, 20)]);
+    set.pagemap('pagemap-9.img', [
+      [12, 2, PARENT],
+      [14, 1, LAZY],
+      [15, 1, PARENT],
+      [16, 1, PARENT],
+    ]);
+    symlinkSync('../1', join(dir, '2/ckpt-parent'));
+    const { changedSince, owners, pages } = await readManifest(set.dir);
+    assert.is(changedSince, join(dir, '1'));
+    assert.is(pages, 5);
+    const common = { flags: LAZY, eager: false };
+    assert.equal(owners[0]!.ranges, [
+      { page: 12, count: 2, ...common, unchanged: true, at: 0 },
+      { page: 14, count: 1, ...common, at: 2 },
+      { page: 15, count: 2, ...common, unchanged: true, at: 3 },
+    ]);
+  }));
+
+test('a pre-dump lists pages of no mappings: it is told by its inventory', () =>
+  withTemp(async (dir) => {
+    const image = new ImageWriter('INVENTORY', join(dir, 'inventory.img'));
+    image.add({ img_version: 0, pre_dump_mode: 2 }); // as criu writes it
+    image.close();
+    new MadeSet(dir).pagemap('pagemap-9.img', [[1, 1, PRESENT]]);
+    assert.match(await failure(dir), /^E_IMAGES_DIR .* is a pre-dump/);
+    assert.equal(await findGenerations(dir), [dir]);
   }));
 
 test('both generations of counts are read, and flags that are left out', () =>
