@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'E_KERNEL_THREAD'
   | 'E_OWN_ANCESTOR' // the tree holds ckpt itself
   | 'E_UNSUPPORTED_OBJECT' // something in the tree that cannot be dumped faithfully
+  | 'E_NOT_TRACKED' // what it writes is not tracked, so there is nothing to tell or to stop
   // The dump as a whole
   | 'E_TIMEOUT'
   | 'E_ABORTED'

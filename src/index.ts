@@ -50,4 +50,5 @@ export {
   type Received,
 } from './pages/server/server.js';
 export type { Located, PageRun, PageSource, Place } from './pages/source.js';
+export { track, type TrackOptions, type Tracking } from './track/track.js';
 export { loadTls, type TlsContext, type TlsFiles } from './pages/tls.js';

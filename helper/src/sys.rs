@@ -687,6 +687,12 @@ pub fn inherited(fd: i32) -> nix::Result<OwnedFd> {
     }
 }
 
+/// close_range(2): have nothing open from this descriptor on. To be called before anything is opened.
+pub fn close_from(fd: u32) -> nix::Result<()> {
+    // SAFETY: takes integers only; nobody here opened or owns these descriptors.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, fd, u32::MAX, 0) }).map(drop)
+}
+
 /// recvmsg(2) without waiting: bytes into `buffer`, how many, and the descriptors that came along.
 /// More than one is none: whatever else was sent is closed.
 pub fn receive(socket: BorrowedFd, buffer: &mut [u8]) -> nix::Result<(usize, Option<OwnedFd>)> {

@@ -10,6 +10,7 @@ import {
   PAGES_OPTIONS,
   PRE_DUMP_OPTIONS,
   RESTORE_OPTIONS,
+  TRACK_OPTIONS,
   type Option,
 } from './options.js';
 
@@ -37,6 +38,13 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'copy the memory of a running tree, for a later dump to build on',
     options: PRE_DUMP_OPTIONS,
     load: () => import('./pre-dump.js'),
+  },
+  track: {
+    usage: 'ckpt track start|stop|status -t PID [--json]',
+    operand: 'action',
+    summary: 'find out what a tree writes, and how much a next set would hold',
+    options: TRACK_OPTIONS,
+    load: () => import('./track.js'),
   },
   check: {
     usage: 'ckpt check [--json]',

@@ -183,6 +183,18 @@ export const DEDUP_OPTIONS: Record<string, Option> = {
   json: DUMP_OPTIONS.json!,
 };
 
+/** By long name, of `ckpt track`. */
+export const TRACK_OPTIONS: Record<string, Option> = {
+  action: {
+    value: 'start|stop|status',
+    group: 'Control',
+    help: 'what to do; a word without --action will do',
+  },
+  tree: { ...DUMP_OPTIONS.tree!, help: 'the process whose tree it is about' },
+  timeout: { ...DUMP_OPTIONS.timeout!, help: 'give up when it takes longer' },
+  json: DUMP_OPTIONS.json!,
+};
+
 /** By long name, of `ckpt check`. */
 export const CHECK_OPTIONS: Record<string, Option> = {
   json: DUMP_OPTIONS.json!,

@@ -24,6 +24,8 @@ import type {
   ServeFrame,
   ServingRequest,
   StopRequest,
+  TrackingFrame,
+  TrackingRequest,
 } from './protocol.js';
 import type { Peer } from './start.js';
 import { readFrames, writeFrame } from './transport.js';
@@ -83,6 +85,11 @@ export class HelperClient {
   async finish(action: FinishRequest['action']): Promise<DoneFrame> {
     await this.#send({ op: 'finish', action });
     return (await this.#receive(['done'])) as DoneFrame;
+  }
+
+  async track(request: TrackingRequest): Promise<TrackingFrame> {
+    await this.#send(request);
+    return (await this.#receive(['track'])) as TrackingFrame;
   }
 
   /** Frees space within a file. Resolves to the bytes that the file takes less of the disk. */

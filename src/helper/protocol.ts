@@ -17,6 +17,7 @@ import type { PagemapFrame, ShmemFrame, VmasFrame } from './facts/memory.js';
 import type { Hex } from './facts/scalar.js';
 import type { Namespaces, TaskFrame } from './facts/task.js';
 import type { ThreadFrame } from './facts/thread.js';
+import type { TrackingFrame, TrackingRequest } from './facts/track.js';
 
 export * from './facts/file.js';
 export * from './facts/memory.js';
@@ -25,6 +26,7 @@ export * from './facts/serve.js';
 export * from './facts/socket.js';
 export * from './facts/task.js';
 export * from './facts/thread.js';
+export * from './facts/track.js';
 export * from './facts/tty.js';
 
 /** The protocol version that this orchestrator speaks. */
@@ -110,6 +112,7 @@ export type Request =
   | PreDumpRequest
   | FinishRequest
   | PunchRequest
+  | TrackingRequest
   | ServingRequest
   | StopRequest;
 
@@ -154,6 +157,7 @@ export type HelperErrorCode =
   | 'E_KERNEL_THREAD'
   | 'E_OWN_ANCESTOR'
   | 'E_UNSUPPORTED_OBJECT'
+  | 'E_NOT_TRACKED'
   | 'E_TIMEOUT'
   | 'E_ABORTED'
   | 'E_WRITE'
@@ -275,6 +279,7 @@ export type Frame =
   | ProgressFrame
   | FactFrame
   | CapturedFrame
+  | TrackingFrame
   | ServeFrame
   | PunchedFrame
   | DoneFrame;

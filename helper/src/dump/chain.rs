@@ -75,7 +75,14 @@ impl Chain {
     }
 
     fn take(&mut self, request: &TrackingRequest, changes: &mut Changes) -> Result<()> {
-        let Some(keeper) = Session::open(self.root)? else { return Ok(()) };
+        // From the beginning, so that it is never two who make a set at the same time.
+        let keeper = match self.makes_epoch() {
+            true => Session::start(self.root)?,
+            false => match Session::open(self.root)? {
+                Some(keeper) => keeper,
+                None => return Ok(()),
+            },
+        };
         let kept = keeper.take(request.epoch.is_none())?;
         let known = request.since.is_some() && kept.state.epoch == request.since;
         self.since = request.since.clone().filter(|_| known);
@@ -117,26 +124,27 @@ impl Chain {
     /// ended needs none.
     ///
     /// Errors: `Kernel`, `Permission`; the next set will be a whole one.
-    pub fn commit(mut self, changes: &Changes) -> Result<()> {
-        let Some(epoch) = self.request.and_then(|request| request.epoch) else { return Ok(()) };
-        hand_over(self.root, self.keeper.take(), changes, Some(epoch))
+    pub fn commit(self, changes: &Changes) -> Result<()> {
+        match (self.request.and_then(|request| request.epoch), self.keeper) {
+            (Some(epoch), Some(keeper)) => hand_over(self.root, keeper, changes, Some(epoch)),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Give what is tracked from now on to a keeper, a new one if there is none. A tree that has ended
-/// needs none. Errors: `Kernel`, `Permission`.
+/// Give what is tracked from now on to the keeper, or if that was killed to a new one. A tree that
+/// has ended needs none. Errors: `Kernel`, `Permission`.
 pub fn hand_over(
     root: Key,
-    keeper: Option<Session>,
+    keeper: Session,
     changes: &Changes,
     epoch: Option<String>,
 ) -> Result<()> {
-    if let Some(keeper) = keeper {
-        let new = changes.tracked().map(|(key, fd, kept)| (key, (!kept).then_some(fd)));
-        if keeper.commit(new, epoch.clone()).is_ok() {
-            return Ok(());
-        }
+    let new = changes.tracked().map(|(key, fd, kept)| (key, (!kept).then_some(fd)));
+    if keeper.commit(new, epoch.clone()).is_ok() {
+        return Ok(());
     }
+    drop(keeper);
     let all = changes.tracked().map(|(key, fd, _)| (key, Some(fd)));
     let started = Session::start(root).and_then(|keeper| {
         keeper.take(false)?;

@@ -45,7 +45,7 @@ pub fn predump(request: &PredumpRequest, limit: &Limit, wire: &Wire) -> Result<(
         Request::Finish { .. } => {}
         _ => return Err(Error::new(Code::Protocol, "expected finish")),
     }
-    memory.keep();
     chain.commit(&changes)?;
+    memory.keep();
     wire.send(&Done::new(None), limit)
 }

@@ -31,13 +31,9 @@ struct Tracking {
 pub fn track(request: &TrackRequest, limit: &Limit, wire: &Wire) -> Result<()> {
     tree::check_root(request.tree)?;
     let root = Key::of(request.tree)?;
-    let keeper = Session::open(root)?;
-    let tracking = match (request.action, keeper) {
-        (TrackAction::Start, None) => {
-            start(root, limit)?;
-            status(&Session::open(root)?.ok_or_else(|| not_tracked(root))?, limit)?
-        }
-        (TrackAction::Start | TrackAction::Status, Some(keeper)) => status(&keeper, limit)?,
+    let tracking = match (request.action, Session::open(root)?) {
+        (TrackAction::Start, _) => start(root, limit)?,
+        (TrackAction::Status, Some(keeper)) => status(&keeper, limit)?,
         (TrackAction::Stop, Some(keeper)) => {
             keeper.stop()?;
             Tracking::default()
@@ -54,8 +50,13 @@ fn not_tracked(root: Key) -> Error {
         .with_remedy(format!("ckpt track start -t {pid}"))
 }
 
-/// Protect all that there is, and have it kept. There is no set that it could be compared with yet.
-fn start(root: Key, limit: &Limit) -> Result<()> {
+/// Unless it is tracked already: protect all that there is, and have it kept. There is no set that it
+/// could be compared with yet.
+fn start(root: Key, limit: &Limit) -> Result<Tracking> {
+    let keeper = Session::start(root)?;
+    if !keeper.take(true)?.spaces.is_empty() {
+        return status(&keeper, limit);
+    }
     let marked = keep::marked(&keep::overlapping(root.pid)?)?;
     let mut changes = Changes::new(true, marked);
     let mut gadgets = Gadgets::default();
@@ -66,7 +67,8 @@ fn start(root: Key, limit: &Limit) -> Result<()> {
     each_running(&pids(owners(root.pid)?), |pid, vmas| {
         changes.scan(pid, vmas, &mut scanner, limit)
     })?;
-    hand_over(root, None, &changes, None)
+    hand_over(root, keeper, &changes, None)?;
+    status(&Session::open(root)?.ok_or_else(|| not_tracked(root))?, limit)
 }
 
 fn status(keeper: &Session, limit: &Limit) -> Result<Tracking> {

@@ -10,6 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+/// How often a keeper is started that has ended before it could be spoken to.
+const TRIES: u32 = 3;
+
 /// A connection to the keeper of a tree.
 pub struct Session {
     root: Key,
@@ -28,11 +31,19 @@ impl Session {
         Ok(place::connected(root)?.map(|socket| Session { root, socket }))
     }
 
-    /// With a new keeper, if there is none. Errors: `Kernel`, `Permission`.
+    /// With a new keeper, if there is none. One that nobody gives anything to keep ends again, be it
+    /// that another who only looks has come and gone before us.
+    ///
+    /// Errors: `Kernel`, `Permission`.
     pub fn start(root: Key) -> Result<Self> {
-        place::listening(root, |socket| spawn(root, socket))?;
-        let gone = || Error::new(Code::Kernel, format!("pid {}: its keeper has ended", root.pid));
-        Session::open(root)?.ok_or_else(gone)
+        for _ in 0..TRIES {
+            place::listening(root, |socket| spawn(root, socket))?;
+            if let Some(session) = Session::open(root)? {
+                return Ok(session);
+            }
+        }
+        let pid = root.pid;
+        Err(Error::new(Code::Kernel, format!("pid {pid}: its keeper ends at once")).with_pid(pid))
     }
 
     /// Have what it has, for nobody else until this session ends. Unless `keep`, it has no epoch

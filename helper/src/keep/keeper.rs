@@ -7,6 +7,7 @@ use crate::memory::tracker::Tracker;
 use crate::sys;
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::prctl::set_name;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -17,11 +18,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::fs::MetadataExt;
 use std::time::Instant;
 
+/// How long who had us started may take to connect, in milliseconds.
+const PATIENCE: u16 = 10_000;
+
 /// Connections at a time; each is one ckpt.
 const CONNECTIONS: usize = 8;
 
 /// Be the keeper of the tree with this root; our stdin is the socket that listens. Returns when the
-/// root has ended, or we were told to end.
+/// root has ended, we were told to end, or nothing is kept and nobody connected.
 ///
 /// Errors: the kernel's; then nothing is kept.
 pub fn run(root: Key) -> nix::Result<()> {
@@ -60,6 +64,8 @@ struct Connection {
 impl Keeper {
     fn new(root: Key) -> nix::Result<Self> {
         let listener = sys::inherited(0)?;
+        sys::close_from(3)?;
+        let _ = set_name(c"ckpt-keeper");
         let _ = setsid(); // fails if we lead a group already
         let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
         let mut blocked = ends;
@@ -99,7 +105,15 @@ impl Keeper {
             if knocks {
                 self.admit();
             }
+            if self.count > 0 && self.is_idle() {
+                return Ok(self.connections);
+            }
         }
+    }
+
+    /// There is nothing to keep, and nobody who may bring something.
+    fn is_idle(&self) -> bool {
+        self.spaces.is_empty() && self.connections.is_empty()
     }
 
     /// Whether it is over, somebody connects, and which connections have something to say.
@@ -108,7 +122,9 @@ impl Keeper {
         let sockets = self.connections.iter().map(|connection| connection.socket.as_fd());
         let all = fixed.into_iter().chain(sockets);
         let mut polled: Vec<PollFd> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        match poll(&mut polled, PollTimeout::NONE) {
+        let patience = if self.is_idle() { PATIENCE.into() } else { PollTimeout::NONE };
+        match poll(&mut polled, patience) {
+            Ok(0) => return Ok((true, false, Vec::new())),
             Err(Errno::EINTR) => return Ok((false, false, Vec::new())),
             result => result?,
         };

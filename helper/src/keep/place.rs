@@ -61,11 +61,29 @@ pub fn listening<T>(root: Key, with: impl FnOnce(OwnedFd) -> Result<T>) -> Resul
             if connected(root)?.is_some() {
                 return Ok(None);
             }
+            sweep();
             let _ = fs::remove_file(&path);
             let socket = listen_at(&path).map_err(|e| failed(&path, "listening", e))?;
             with(socket).map(Some).inspect_err(|_| drop(fs::remove_file(&path)))
         },
     )
+}
+
+/// Remove what keepers that were killed have left, of processes that are no more.
+fn sweep() {
+    for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let key = name.to_str().and_then(key);
+        if key.is_some_and(|key| Key::of(key.pid).ok() != Some(key)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whose socket has this name.
+fn key(name: &str) -> Option<Key> {
+    let (pid, start) = name.strip_prefix("track-")?.strip_suffix(".sock")?.split_once('-')?;
+    Some(Key { pid: pid.parse().ok()?, start: start.parse().ok()? })
 }
 
 fn listen_at(path: &Path) -> nix::Result<OwnedFd> {

@@ -51,11 +51,19 @@ impl Changes {
         Changes { protect, marked, ..Changes::default() }
     }
 
-    /// A space that a keeper has. With `known` pages that are clean are those of the set before.
+    /// A space that a keeper has, if it is still there. With `known` pages that are clean are those
+    /// of the set before.
     pub fn add_kept(&mut self, key: Key, uffd: OwnedFd, known: bool) {
         let tracker = Tracker::again(uffd);
-        let space = Space { key, tracker, known, kept: true, protected: false };
-        self.spaces.insert(key.pid, space);
+        if tracker.is_of_living() {
+            let space = Space { key, tracker, known, kept: true, protected: false };
+            self.spaces.insert(key.pid, space);
+        }
+    }
+
+    /// There may be pages that were not written since the set before.
+    pub fn know_some(&self) -> bool {
+        self.spaces.values().any(|space| space.known)
     }
 
     /// A space that is new, with a userfaultfd that it made. Errors: those of `Tracker::new`.

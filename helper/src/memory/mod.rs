@@ -127,8 +127,8 @@ impl Memory {
         limit: &Limit,
     ) -> Result<Self> {
         // Where the pause is long anyway or does not matter, there is nothing to win.
-        let brief = request.copy != PageCopy::All || request.live.is_some();
-        let assume = request.after == Action::Run && brief && request.track.is_none() && !exact;
+        let brief = request.copy != PageCopy::All || request.live.is_some() || changes.know_some();
+        let assume = request.after == Action::Run && brief && !exact;
         let files = match request.copy {
             PageCopy::None => None,
             _ => Some(PagesFiles::open(&request.images_dir, &request.pages_name)?),

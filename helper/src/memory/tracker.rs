@@ -51,6 +51,13 @@ impl Tracker {
         Tracker { uffd }
     }
 
+    /// Its address space is still there: it is not once the process has ended, or executes another
+    /// program. Asked by what the kernel refuses otherwise: memory at the very top, where none is.
+    pub fn is_of_living(&self) -> bool {
+        const TOP: u64 = (1 << 47) - PAGE;
+        sys::uffd_register_wp(self.uffd.as_fd(), TOP - PAGE, TOP) != Err(Errno::ESRCH)
+    }
+
     /// Register the mappings of `pid` that can be; what can not is never clean. False: some of them
     /// are registered with another userfaultfd.
     ///

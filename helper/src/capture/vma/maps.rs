@@ -46,11 +46,38 @@ impl Smaps {
                 .with_remedy("dump it again")
         };
         let now = Smaps::read(pid).map_err(|_| changed("the process ended"))?;
-        match maps.lines().find(|line| now.flags(line) != self.flags(line)) {
+        let same =
+            |line: &str| match (self.flags(line), now.flags(line).or_else(|| now.around(line))) {
+                (Some(before), Some(now)) => own_flags(before).eq(own_flags(now)),
+                _ => false,
+            };
+        match maps.lines().find(|line| !same(line)) {
             None => Ok(()),
             Some(line) => Err(changed("a mapping changed").with_object(line.trim_end())),
         }
     }
+
+    /// VmFlags of a larger mapping that the one of this line has become a part of, as neighbours do
+    /// once both are tracked.
+    fn around(&self, line: &str) -> Option<&str> {
+        let (start, end, of) = range(line)?;
+        let holds =
+            |line: &str| range(line).is_some_and(|(s, e, o)| s <= start && end <= e && o == of);
+        self.0.iter().find(|(line, _)| holds(line)).map(|(_, flags)| flags.as_str())
+    }
+}
+
+/// VmFlags but for the one that our own userfaultfd gives: no other can be where that is.
+pub fn own_flags(vmflags: &str) -> impl Iterator<Item = &str> {
+    vmflags.split(' ').filter(|flag| *flag != "uw")
+}
+
+/// Start, end, and what follows of a line of maps.
+fn range(line: &str) -> Option<(u64, u64, &str)> {
+    let (range, of) = line.split_once(' ')?;
+    let (start, end) = range.split_once('-')?;
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    Some((hex(start)?, hex(end)?, of))
 }
 
 /// The first line of a mapping's entry in smaps is its line in maps: `START-END `, not `Rss: `.

@@ -62,12 +62,6 @@ impl Vma {
         self.vmflags.split(' ').any(|f| f == flag)
     }
 
-    /// Leave out the VmFlag that our own userfaultfd gives it: no other can be where that is.
-    fn forget_tracking(&mut self) {
-        let flags = self.vmflags.split(' ').filter(|flag| *flag != "uw");
-        self.vmflags = flags.collect::<Vec<_>>().join(" ");
-    }
-
     /// There is a struct file behind it: a file's mapping, shared memory, or huge pages.
     pub fn has_file(&self) -> bool {
         self.dev != 0 || self.ino.0 != 0
@@ -144,7 +138,7 @@ impl Mappings {
             let mut vma = maps::parse(pid, line)?;
             vma.vmflags = smaps.and_then(|smaps| smaps.flags(line)).unwrap_or_default().into();
             if tracked {
-                vma.forget_tracking();
+                vma.vmflags = maps::own_flags(&vma.vmflags).collect::<Vec<_>>().join(" ");
             }
             vma.find_shmem(mounts);
             if vma.maps_a_file(mounts) {
