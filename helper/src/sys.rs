@@ -415,6 +415,28 @@ pub fn unix_file(socket: BorrowedFd) -> nix::Result<OwnedFd> {
     }
 }
 
+/// open_by_handle_at(2): an O_PATH descriptor of the inode that a handle leads to, on the file system
+/// that `mount` is on.
+pub fn open_by_handle(mount: BorrowedFd, kind: i32, handle: &[u8]) -> nix::Result<OwnedFd> {
+    const LONGEST: usize = 128; // MAX_HANDLE_SZ
+    #[repr(C)]
+    struct FileHandle {
+        bytes: u32,
+        kind: i32,
+        handle: [u8; LONGEST],
+    }
+    let mut file = FileHandle { bytes: handle.len() as u32, kind, handle: [0; LONGEST] };
+    file.handle.get_mut(..handle.len()).ok_or(Errno::EOVERFLOW)?.copy_from_slice(handle);
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    let pointer = (&raw mut file).cast();
+    // SAFETY: the structure is laid out as the kernel's, with as many bytes as it says; a result
+    // that is not an error is a descriptor of ours.
+    unsafe {
+        let fd = Errno::result(libc::open_by_handle_at(mount.as_raw_fd(), pointer, flags))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
 /// getsockopt(2) into `value`; the length that the kernel gives.
 pub fn getsockopt(fd: BorrowedFd, level: i32, name: i32, value: &mut [u8]) -> nix::Result<usize> {
     if (level, name) == (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER) {

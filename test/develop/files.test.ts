@@ -8,7 +8,7 @@ import { HugePages } from '../../src/develop/hugetlb.js';
 import type { DevelopOptions } from '../../src/develop/options.js';
 import { encode } from '../../src/images/encode.js';
 import { fd_types } from '../../src/images/gen/fdinfo.js';
-import type { FileFrame, GhostFrame, PipeFrame } from '../../src/helper/protocol.js';
+import type { FanotifyMark, FileFrame, GhostFrame, PipeFrame } from '../../src/helper/protocol.js';
 import { refused } from './refused.js';
 import { facts, file, ghost, PID, sockOpts, task, tree, unix, vma } from './sample.js';
 
@@ -106,6 +106,47 @@ test('deleted files that were not copied are refused', () => {
   refused(() => one(deleted, large), /fd 3 -> \/tmp\/x \(deleted\): .*--ghost-limit/);
   refused(() => one(deleted), /could not be copied/);
   refused(() => one(file('regular', { path_ok: false })), /its name was removed/);
+});
+
+test('a pidfd is of a process of the tree, or of none', () => {
+  const { pidfd } = one(file('pidfd', { flags: 0o4002, ino: '0x100000007' }));
+  assert.equal([pidfd!.nspid, pidfd!.flags, pidfd!.ino], [PID, 0o4000, 7]);
+  const gone = develop([file('pidfd', { detail: { pid: -1 } })]);
+  assert.is(gone.entries.at(-1)!.pidfd!.nspid, -1);
+  assert.match(gone.warnings[0]!, /exit status/);
+  refused(() => one(file('pidfd', { detail: { pid: 4242 } })), /process 4242.*outside/);
+  refused(() => one(file('pidfd', { flags: 0o202 })), /PIDFD_THREAD/);
+});
+
+test('watches are found again by their names', () => {
+  const bytes = Buffer.from('0102030405060708ff', 'hex').toString('base64');
+  const watched = { dev: 0xfe00, ino: '0x2a', handle: { type: 1, bytes }, path: '/etc' };
+  const watch = { ...watched, wd: 3, mask: 0x4000100 };
+  const { entries, warnings } = develop([
+    file('inotify', { detail: { unread: 16, watches: [watch] } }),
+  ]);
+  const [wd] = entries.at(-1)!.ify!.wd!;
+  assert.equal([wd!.wd, wd!.mask, wd!.s_dev, wd!.i_ino], [3, 0x100, 0xfe00000, '0x2a']);
+  const { handle, ...rest } = wd!.f_handle;
+  assert.equal(rest, { bytes: 9, type: 1, path: '/etc' });
+  assert.equal([handle!.length, handle![0], handle![1]], [16, 0x0807060504030201n, 0xffn]);
+  assert.match(warnings.join('\n'), /16 bytes of events.*\n.*IN_EXCL_UNLINK/);
+  const refusedWatch = (changes: object) => () =>
+    one(file('inotify', { detail: { watches: [{ ...watch, ...changes }] } }));
+  refused(refusedWatch({ mask: 0x80000100 }), /IN_ONESHOT/);
+  refused(refusedWatch({ path: undefined }), /inode 42 of device 254:0/);
+});
+
+test('marks are of inodes or mounts', () => {
+  const mark = { mark_flags: 0x40, mask: 1, ignored_mask: 0x20 };
+  const of = (changes: FanotifyMark) => one(file('fanotify', { detail: { marks: [changes] } }));
+  const watched = { dev: 0xfe00, ino: '0x2a', path: '/etc' } as const;
+  const { ie, ...inode } = of({ ...mark, of: 'inode', ...watched }).ffy!.mark![0]!;
+  assert.equal([inode.type, inode.mflags, inode.mask, inode.ignored_mask], [1, 0x40, 1, 0x20]);
+  assert.equal([ie!.i_ino, ie!.f_handle.path], ['0x2a', '/etc']);
+  refused(() => of({ ...mark, of: 'mount', mnt_id: 0x7fffffff }), /mount 2147483647/);
+  refused(() => of({ ...mark, of: 'other' }), /neither on an inode nor on a mount/);
+  refused(() => of({ ...mark, mark_flags: 0x400, of: 'mount', mnt_id: 1 }), /flags.*400/);
 });
 
 test('a pipe is developed at both ends, its data once', () => {

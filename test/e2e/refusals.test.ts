@@ -14,12 +14,11 @@ const object = (kind: string, names: RegExp, criu?: string): Refusal => ({
 
 const refusals: Refusal[] = [
   object('io_uring', /anon_inode:\[io_uring\]/),
-  object('inotify', /anon_inode:inotify/, 'takes it'),
-  object('fanotify', /anon_inode:\[fanotify\]/, 'takes it'),
   object('userfaultfd', /anon_inode:\[userfaultfd\]/),
   object('perf_event', /anon_inode:\[perf_event\]/),
   object('bpf', /anon_inode:bpf-map/),
-  object('pidfd', /pidfd/),
+  object('pidfd', /pidfd.*outside of the tree/),
+  { fixture: 'pidfds', args: ['thread'], names: /PIDFD_THREAD/ },
   object('mqueue', /\/ckpt-fixture-\d+/),
   object('packet', /socket:\[\d+\]/, 'takes it'),
   object('netlink', /socket:\[\d+\]/, 'takes it'),
@@ -27,6 +26,8 @@ const refusals: Refusal[] = [
   object('sysvshm', /SYSV/),
   { fixture: 'eventfds', args: ['semaphore'], names: /semaphore/, criu: 'loses that it is one' },
   { fixture: 'eventfds', args: ['high'], names: /eventfd/, criu: 'cuts the counter to 32 bits' },
+  { fixture: 'watches', args: ['oneshot'], names: /IN_ONESHOT/, criu: 'loses that it is one' },
+  { fixture: 'watches', args: ['deleted'], names: /deleted/ },
   { fixture: 'amx', names: /XSTATE_BV|AMX/, criu: 'kills the copy' },
   { fixture: 'sharedvm', names: /address space/ },
   { fixture: 'inflight', args: ['tcp'], names: /socket:\[\d+\].*--tcp-established/s },

@@ -47,6 +47,7 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
     }
     let Taken { mut prepared, mut facts, mut times, approach, held } = taken;
     prepared.memory.settle(limit)?;
+    facts.files.complete();
     times.total = micros(start);
     told::send(&prepared, &facts, limit, wire)?;
     wire.send(&Captured::new(&prepared, &facts, times, approach)?, limit)?;

@@ -11,9 +11,11 @@ import { contradiction, refuse } from '../refuse.js';
 import { type Backing, hasFlag } from '../vma.js';
 import { developEpoll } from './epoll.js';
 import { developEventfd } from './eventfd.js';
+import { developFanotify, developInotify, warningsOfNotify } from './fsnotify.js';
 import { Ghosts } from './ghost.js';
 import { developInet, refuseInet, warningsOfInet } from './inet.js';
 import { MemfdInodes } from './memfd.js';
+import { developPidfd, warningsOfPidfd } from './pidfd.js';
 import { canRead, developFifo, developPipe, developPipeData, refusePipe } from './pipe.js';
 import { developRegular, isDeleted, nameOf, refuseDevice, refuseUnnamed } from './regular.js';
 import { developQueue } from './queue.js';
@@ -108,6 +110,15 @@ export class Files {
         return developTimerfd(file);
       case 'epoll':
         return developEpoll(file, this.#restorerTable(file.id), place);
+      case 'pidfd':
+        this.warnings.push(...warningsOfPidfd(file, place));
+        return developPidfd(file, this.#isOurs, place);
+      case 'inotify':
+        this.warnings.push(...warningsOfNotify(file, place));
+        return developInotify(file, place);
+      case 'fanotify':
+        this.warnings.push(...warningsOfNotify(file, place));
+        return developFanotify(file, place);
       case 'memfd':
         return this.memfds.developFile(file, place);
       case 'tty':
@@ -139,6 +150,8 @@ export class Files {
     this.entries.push(file.kind === 'tty' ? developRegular(file, id) : this.#named(file, id));
     return id;
   }
+
+  readonly #isOurs = (pid: number): boolean => this.#facts.tasks.some((task) => task.pid === pid);
 
   #takePipe(file: FileOf<'pipe'> | FileOf<'fifo'>): void {
     const ino = BigInt(file.detail.pipe);

@@ -81,6 +81,12 @@ export function refuseDevice(file: FileFrame, place: Place): void {
   refuse(place, `a device (${file.kind === 'block' ? 'block' : 'character'} ${major}:${minor})`);
 }
 
+/** A device's number as the kernel keeps it to itself (MKDEV): 20 bits for the minor one. */
+export function kernelDev(dev: number): number {
+  const { major, minor } = numbersOf(dev);
+  return ((major << 20) | minor) >>> 0;
+}
+
 /** Major and minor number, as the kernel encodes them for user space (new_encode_dev). */
 export function numbersOf(dev: number): { major: number; minor: number } {
   return { major: (dev & 0xfff00) >>> 8, minor: (dev & 0xff) | ((dev >>> 12) & 0xfff00) };

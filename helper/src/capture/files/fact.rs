@@ -1,7 +1,9 @@
 //! The facts of open files as they go over the wire. docs/protocol.md, "file" and "fds".
 
 use super::name::Name;
-use super::{epoll, eventfd, fown, inet, locks, memfd, pipe, signalfd, timerfd, tty, unix};
+use super::{
+    epoll, eventfd, fown, fsnotify, inet, locks, memfd, pidfd, pipe, signalfd, timerfd, tty, unix,
+};
 use crate::value::Hex;
 use serde::Serialize;
 
@@ -46,6 +48,9 @@ pub enum Kind {
     Epoll(epoll::Epoll),
     Timerfd(timerfd::Timerfd),
     Signalfd(signalfd::Signalfd),
+    Inotify(fsnotify::Inotify),
+    Fanotify(fsnotify::Fanotify),
+    Pidfd(pidfd::Pidfd),
     Memfd(memfd::Memfd),
     Tty(Box<tty::Tty>),
     Unix(Box<unix::Unix>),

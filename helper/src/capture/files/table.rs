@@ -9,7 +9,7 @@ use super::order::{Descriptions, Known, Place};
 use super::paths::Paths;
 use super::pipe::Pipe;
 use super::proc::{link_of, stat_of, Proc};
-use super::{epoll, fown, locks, tty};
+use super::{epoll, fown, handle, locks, tty};
 use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
 use crate::sys;
@@ -45,6 +45,13 @@ pub struct Facts {
 /// half of what the first look at them costs. That it may fail does not matter yet.
 pub fn warm(pid: i32) {
     let _ = Proc::open(pid).and_then(|proc| proc.descriptors());
+}
+
+impl Facts {
+    /// What can wait until the tree runs.
+    pub fn complete(&mut self) {
+        handle::find_names(&mut self.files);
+    }
 }
 
 impl FileTable {
