@@ -108,6 +108,18 @@ test('deleted files that were not copied are refused', () => {
   refused(() => one(file('regular', { path_ok: false })), /its name was removed/);
 });
 
+test('a file of a process is found again with it, or with a stand-in', () => {
+  const { dev } = statSync('/proc');
+  const link = '/proc/4242/status';
+  const gone = develop([file('regular', { dev, link, path_ok: false })]);
+  assert.equal(gone.procfs.remaps, [{ orig_id: 3, remap_id: 4242, remap_type: 2 }]);
+  assert.equal(develop([file('regular', { dev, link: `/proc/${PID}/stat` })]).procfs.remaps, []);
+  refused(() => one(file('regular', { dev, link })), /process 4242, which is outside/);
+  const another = { dev, link: `/proc/${PID}/stat`, path_ok: false };
+  refused(() => one(file('regular', another)), /another file/);
+  refused(() => one(file('regular', { link, path_ok: false })), /another file/);
+});
+
 test('a pidfd is of a process of the tree, or of none', () => {
   const { pidfd } = one(file('pidfd', { flags: 0o4002, ino: '0x100000007' }));
   assert.equal([pidfd!.nspid, pidfd!.flags, pidfd!.ino], [PID, 0o4000, 7]);

@@ -136,6 +136,7 @@ export function vma(changes: Partial<Vma> = {}): Vma {
 const details: { [K in FileKind]: FileDetails[K] } = {
   ...{ regular: undefined, directory: undefined, char: undefined, block: undefined },
   symlink: undefined,
+  named: undefined,
   fifo: { pipe: '0x20' },
   pipe: { pipe: '0x20' },
   eventfd: { count: '0x2a', semaphore: false },

@@ -26,6 +26,12 @@ const refusals: Refusal[] = [
   object('sysvshm', /SYSV/),
   { fixture: 'eventfds', args: ['semaphore'], names: /semaphore/, criu: 'loses that it is one' },
   { fixture: 'eventfds', args: ['high'], names: /eventfd/, criu: 'cuts the counter to 32 bits' },
+  {
+    fixture: 'procfiles',
+    args: ['outside'],
+    names: /process \d+, which is outside/,
+    criu: 'cannot restore it',
+  },
   { fixture: 'watches', args: ['oneshot'], names: /IN_ONESHOT/, criu: 'loses that it is one' },
   { fixture: 'watches', args: ['deleted'], names: /deleted/ },
   { fixture: 'amx', names: /XSTATE_BV|AMX/, criu: 'kills the copy' },

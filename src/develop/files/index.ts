@@ -17,6 +17,7 @@ import { developInet, refuseInet, warningsOfInet } from './inet.js';
 import { MemfdInodes } from './memfd.js';
 import { developPidfd, warningsOfPidfd } from './pidfd.js';
 import { canRead, developFifo, developPipe, developPipeData, refusePipe } from './pipe.js';
+import { Procfs } from './procfs.js';
 import { developRegular, isDeleted, nameOf, refuseDevice, refuseUnnamed } from './regular.js';
 import { developQueue } from './queue.js';
 import { developSignalfd } from './signalfd.js';
@@ -30,6 +31,7 @@ export class Files {
   readonly entries: Entry<'file_entry'>[] = [];
   readonly memfds: MemfdInodes;
   readonly ghosts = new Ghosts();
+  readonly procfs = new Procfs((pid) => this.#isOurs(pid));
   readonly ttys = new Map<number, Entry<'tty_info_entry'>>();
   readonly pipeData: ReturnType<typeof developPipeData>[] = [];
   readonly fifoData: ReturnType<typeof developPipeData>[] = [];
@@ -91,6 +93,7 @@ export class Files {
       case 'regular':
       case 'directory':
       case 'symlink':
+      case 'named':
         return this.#named(file);
       case 'char':
       case 'block':
@@ -139,6 +142,7 @@ export class Files {
   /** A file that is opened by name; a deleted one becomes a ghost. */
   #named(file: FileFrame, id: number = file.id): Entry<'file_entry'> {
     const place = this.#facts.placeOf(file.id);
+    if (this.procfs.add(id, file, place)) return developRegular(file, id);
     refuseUnnamed(file, place);
     if (isDeleted(file)) this.ghosts.add(id, this.#facts.ghost(file), place);
     return developRegular(file, id);
@@ -151,7 +155,9 @@ export class Files {
     return id;
   }
 
-  readonly #isOurs = (pid: number): boolean => this.#facts.tasks.some((task) => task.pid === pid);
+  /** Whether a process or thread is of the tree, be it a zombie. */
+  readonly #isOurs = (pid: number): boolean =>
+    this.#facts.tasks.some(({ tids }) => tids.includes(pid));
 
   #takePipe(file: FileOf<'pipe'> | FileOf<'fifo'>): void {
     const ino = BigInt(file.detail.pipe);

@@ -57,10 +57,15 @@ function hasFixedSize({ mode, flags, description }: FileFrame): boolean {
   return (mode & S_IFMT) === S_IFREG && !isLog;
 }
 
+/** Whether its name leads to it. */
+export function hasName(file: FileFrame): boolean {
+  return file.path_ok ?? leadsThere(file);
+}
+
 /** Refuses a file that could not be opened again by the name it has. */
 export function refuseUnnamed(file: FileFrame, place: Place): void {
   if (!file.link.startsWith('/')) refuse(place, 'a kind of file that ckpt does not dump yet');
-  if (isDeleted(file) || (file.path_ok ?? leadsThere(file))) return;
+  if (isDeleted(file) || hasName(file)) return;
   refuse(place, 'its name was removed, but it has another one, or its name leads to another file');
 }
 

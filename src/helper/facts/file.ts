@@ -45,6 +45,8 @@ export interface FileDetails {
   char: undefined;
   block: undefined;
   symlink: undefined;
+  /** A fifo or a socket that is only named, by O_PATH. */
+  named: undefined;
   fifo: { pipe: Hex };
   pipe: { pipe: Hex };
   eventfd: { count: Hex; semaphore: boolean };

@@ -42,6 +42,8 @@ pub enum Kind {
     Char,
     Block,
     Symlink,
+    /// A fifo or a socket that is only named, by O_PATH.
+    Named,
     Fifo(pipe::End),
     Pipe(pipe::End),
     Eventfd(eventfd::Eventfd),

@@ -103,6 +103,7 @@ pub fn of_path(link: &str, inode: &Inode) -> Kind {
         S_IFCHR => Kind::Char,
         S_IFBLK => Kind::Block,
         S_IFLNK => Kind::Symlink,
+        S_IFIFO | S_IFSOCK => Kind::Named,
         _ => Kind::Other {},
     }
 }
