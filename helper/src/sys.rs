@@ -509,6 +509,36 @@ pub fn peek(fd: BorrowedFd, buffer: &mut [u8]) -> nix::Result<Peeked> {
     Ok(Peeked { length: length as usize, flags: header.msg_flags, from })
 }
 
+/// What came with the bytes that `peek_ancillary` saw.
+pub struct Ancillary {
+    pub length: usize,
+    /// Duplicates of the descriptors that travel (SCM_RIGHTS), ours to close.
+    pub rights: Vec<OwnedFd>,
+    /// Something else did too: credentials, a timestamp ...
+    pub others: bool,
+}
+
+/// recvmsg(2) with MSG_PEEK | MSG_DONTWAIT and room for ancillary data. unix(7)
+pub fn peek_ancillary(socket: BorrowedFd, buffer: &mut [u8]) -> nix::Result<Ancillary> {
+    use nix::sys::socket::{recvmsg, ControlMessageOwned, MsgFlags};
+    const ROOM: usize = 2048; // 253 descriptors (SCM_MAX_FD) and all there is beside them
+    let mut space = vec![0; ROOM];
+    let mut parts = [std::io::IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let mut seen = Ancillary { length: message.bytes, rights: Vec::new(), others: false };
+    for control in message.cmsgs()? {
+        match control {
+            // SAFETY: the kernel has just made these descriptors, and nobody else knows of them.
+            ControlMessageOwned::ScmRights(fds) => unsafe {
+                seen.rights.extend(fds.into_iter().map(|fd| OwnedFd::from_raw_fd(fd)));
+            },
+            _ => seen.others = true,
+        }
+    }
+    Ok(seen)
+}
+
 // ---- Memory: which pages hold data (memory/*) ----
 
 /// struct page_region: a range of addresses, and which of the categories asked for its pages have.

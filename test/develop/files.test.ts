@@ -8,11 +8,17 @@ import { HugePages } from '../../src/develop/hugetlb.js';
 import type { DevelopOptions } from '../../src/develop/options.js';
 import { encode } from '../../src/images/encode.js';
 import { fd_types } from '../../src/images/gen/fdinfo.js';
-import type { FanotifyMark, FileFrame, GhostFrame, PipeFrame } from '../../src/helper/protocol.js';
+import type {
+  FanotifyMark,
+  FdsFrame,
+  FileFrame,
+  GhostFrame,
+  PipeFrame,
+} from '../../src/helper/protocol.js';
 import { refused } from './refused.js';
 import { facts, file, ghost, PID, sockOpts, task, tree, unix, vma } from './sample.js';
 
-type Other = GhostFrame | PipeFrame;
+type Other = FdsFrame | GhostFrame | PipeFrame;
 
 /** The tree's files, of which the last ones are these. */
 function develop(files: FileFrame[], others: Other[] = [], options: DevelopOptions = {}): Files {
@@ -289,6 +295,31 @@ test("terminals of others are a shell's job", () => {
   refused(() => one(file('tty', { detail: { driver: 'serial' } })), /of a kind/);
 });
 
+test('who sent descriptors comes behind who gets them', () => {
+  const data = Buffer.from('x').toString('base64');
+  const queue = [{ data, scm: false, rights: [1] }];
+  const sender = file('unix', { ino: '0x40', detail: unix({ peer: '0x41' }) });
+  const receiver = file('unix', { id: 4, ino: '0x41', detail: unix({ peer: '0x40', queue }) });
+  const { entries, queues, warnings } = develop([sender, receiver]);
+  assert.equal(
+    entries.slice(-2).map(({ id }) => id),
+    [4, 3],
+  );
+  assert.equal(queues[0]![0].scm, [{ type: 1, rights: [1] }]);
+  assert.equal(warnings, []);
+  const longer = [{ ...queue[0]!, data: Buffer.from('xy').toString('base64') }];
+  const unclear = file('unix', {
+    id: 4,
+    ino: '0x41',
+    detail: unix({ peer: '0x40', queue: longer }),
+  });
+  assert.match(develop([sender, unclear]).warnings[0]!, /1 descriptors came with some of 2 bytes/);
+  const both = file('unix', { ino: '0x40', detail: unix({ peer: '0x41', queue }) });
+  const child: FdsFrame = { t: 'fds', pid: 101, fds: [{ fd: 3, file: 4, cloexec: false }] };
+  assert.is(develop([both, receiver]).queues.length, 2);
+  refused(() => develop([both, receiver], [child]), /fd 3 -> .*both ways between processes/);
+});
+
 test('unix sockets keep addresses, peers and queues', () => {
   const queue = [{ data: Buffer.from('queued').toString('base64'), scm: false }];
   const { entries, queues } = develop([file('unix', { detail: unix({ queue }) })]);
@@ -298,7 +329,7 @@ test('unix sockets keep addresses, peers and queues', () => {
     [opts!.so_rcv_tmo_sec, opts!.so_rcv_tmo_usec, opts!.so_passcred],
     [1n, 500001n, true],
   );
-  assert.equal(queues, [[{ id_for: 3, length: 6 }, Buffer.from('queued')]]);
+  assert.equal(queues, [[{ id_for: 3, length: 6, scm: [] }, Buffer.from('queued')]]);
 });
 
 test('a socket bound to a path has the file there made anew', () => {
@@ -321,7 +352,7 @@ test('unix sockets that are connected elsewhere are refused', () => {
   refused(() => one(socket({ peer: '0x0' })), /waits for a listener outside/);
   const waiting = { state: 10, peer: '0x0', icons: ['0x99', '0x0'] };
   refused(() => one(socket(waiting)), /2 connections from outside/);
-  refused(() => one(socket({ queue: [{ data: '', scm: true }] })), /descriptors or credentials/);
+  refused(() => one(socket({ queue: [{ data: '', scm: true }] })), /credentials/);
   one(socket({ peer: '0x0', shutdown: 3 }));
   one(socket({ type: 2, peer: '0x0' }));
 });

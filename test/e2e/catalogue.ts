@@ -31,6 +31,11 @@ export const fixtures: Cycle[] = [
   { fixture: 'unlinked', args: ['tmpfile'] },
   { fixture: 'unlinked', args: ['folder'] },
   { fixture: 'procfiles', args: ['gone'] },
+  { fixture: 'rights', args: ['cycle'], criu: 'makes a set that crashes its restore' },
+  ...['stream', 'datagram', 'seqpacket', 'only', 'family'].map((kind) => ({
+    fixture: 'rights',
+    args: [kind],
+  })),
   { fixture: 'watches', args: ['inotify'] },
   { fixture: 'watches', args: ['unread'] },
   { fixture: 'watches', args: ['fanotify'] },

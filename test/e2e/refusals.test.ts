@@ -37,7 +37,7 @@ const refusals: Refusal[] = [
   { fixture: 'amx', names: /XSTATE_BV|AMX/, criu: 'kills the copy' },
   { fixture: 'sharedvm', names: /address space/ },
   { fixture: 'inflight', args: ['tcp'], names: /socket:\[\d+\].*--tcp-established/s },
-  { fixture: 'inflight', args: ['descriptor'], names: /socket:\[\d+\]/, criu: 'takes it' },
+  { fixture: 'rights', args: ['credentials'], names: /socket:\[\d+\].*credentials/ },
   {
     fixture: 'inflight',
     args: ['unread'],

@@ -2,7 +2,14 @@
  * All files of the tree, each by its kind, and what belongs to them in other images.
  */
 
-import type { FileFrame, FileId, FileOf, LiveTaskFrame, Vma } from '../../helper/protocol.js';
+import type {
+  Descriptor,
+  FileFrame,
+  FileId,
+  FileOf,
+  LiveTaskFrame,
+  Vma,
+} from '../../helper/protocol.js';
 import type { Entry } from '../entry.js';
 import { type Facts, placeOfVma } from '../facts.js';
 import type { HugePages } from '../hugetlb.js';
@@ -19,12 +26,12 @@ import { developPidfd, warningsOfPidfd } from './pidfd.js';
 import { canRead, developFifo, developPipe, developPipeData, refusePipe } from './pipe.js';
 import { Procfs } from './procfs.js';
 import { developRegular, isDeleted, nameOf, refuseDevice, refuseUnnamed } from './regular.js';
-import { developQueue } from './queue.js';
+import { developQueue, warningsOfQueue } from './queue.js';
 import { developSignalfd } from './signalfd.js';
 import { developTimerfd } from './timerfd.js';
 import { developTty, developTtyInfo, refuseTty, warningsOfTty } from './tty.js';
 import { developUnix, refuseUnix } from './unix.js';
-import { UnixPeers } from './unix-peers.js';
+import { hasRights, UnixPeers } from './unix-peers.js';
 
 /** Develops files, one after the other; what it holds in the end is what the images get. */
 export class Files {
@@ -53,7 +60,23 @@ export class Files {
     this.memfds = new MemfdInodes(huge);
     this.#options = options;
     for (const id of facts.files.keys()) this.#lastId = Math.max(this.#lastId, id);
-    for (const file of facts.files.values()) this.entries.push(this.#develop(file));
+    const senders = new Set<FileFrame>(this.#peers.senders);
+    for (const sender of this.#peers.senders) this.#refuseBothWays(sender);
+    const first = [...facts.files.values()].filter((file) => !senders.has(file));
+    for (const file of [...first, ...senders]) this.entries.push(this.#develop(file));
+  }
+
+  /** Refuses descriptors on their way to and from a socket whose peer is another process's. */
+  #refuseBothWays(sender: FileOf<'unix'>): void {
+    const peer = this.#peers.peerOf(sender);
+    if (!peer || !hasRights(sender)) return;
+    const tables = [...this.#facts.tables.values()];
+    const holds = (table: readonly Descriptor[], id: FileId) =>
+      table.some(({ file }) => file === id);
+    const apart = (table: Descriptor[]) => holds(table, sender.id) !== holds(table, peer.id);
+    if (!tables.some(apart)) return;
+    const what = 'descriptors travel both ways between processes, which no restore can send';
+    refuse(this.#facts.placeOf(sender.id), what);
   }
 
   /** Types of all files, by id. */
@@ -129,6 +152,7 @@ export class Files {
       case 'unix':
         refuseUnix(file, place, this.#peers);
         this.queues.push(...developQueue(file.id, file.detail.queue, place));
+        this.warnings.push(...warningsOfQueue(file, place));
         return developUnix(file, this.#peers);
       case 'inet':
         refuseInet(file, place);

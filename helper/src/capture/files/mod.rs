@@ -13,6 +13,7 @@ mod epoll;
 mod eventfd;
 pub mod fact;
 mod fdinfo;
+pub mod flight;
 mod fown;
 mod fsnotify;
 mod ghost;
