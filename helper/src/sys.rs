@@ -415,6 +415,28 @@ pub fn unix_file(socket: BorrowedFd) -> nix::Result<OwnedFd> {
     }
 }
 
+/// open_by_handle_at(2): an O_PATH descriptor of the inode that a handle leads to, on the file system
+/// that `mount` is on.
+pub fn open_by_handle(mount: BorrowedFd, kind: i32, handle: &[u8]) -> nix::Result<OwnedFd> {
+    const LONGEST: usize = 128; // MAX_HANDLE_SZ
+    #[repr(C)]
+    struct FileHandle {
+        bytes: u32,
+        kind: i32,
+        handle: [u8; LONGEST],
+    }
+    let mut file = FileHandle { bytes: handle.len() as u32, kind, handle: [0; LONGEST] };
+    file.handle.get_mut(..handle.len()).ok_or(Errno::EOVERFLOW)?.copy_from_slice(handle);
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    let pointer = (&raw mut file).cast();
+    // SAFETY: the structure is laid out as the kernel's, with as many bytes as it says; a result
+    // that is not an error is a descriptor of ours.
+    unsafe {
+        let fd = Errno::result(libc::open_by_handle_at(mount.as_raw_fd(), pointer, flags))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
 /// getsockopt(2) into `value`; the length that the kernel gives.
 pub fn getsockopt(fd: BorrowedFd, level: i32, name: i32, value: &mut [u8]) -> nix::Result<usize> {
     if (level, name) == (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER) {
@@ -485,6 +507,36 @@ pub fn peek(fd: BorrowedFd, buffer: &mut [u8]) -> nix::Result<Peeked> {
     };
     from.truncate(header.msg_namelen as usize);
     Ok(Peeked { length: length as usize, flags: header.msg_flags, from })
+}
+
+/// What came with the bytes that `peek_ancillary` saw.
+pub struct Ancillary {
+    pub length: usize,
+    /// Duplicates of the descriptors that travel (SCM_RIGHTS), ours to close.
+    pub rights: Vec<OwnedFd>,
+    /// Something else did too: credentials, a timestamp ...
+    pub others: bool,
+}
+
+/// recvmsg(2) with MSG_PEEK | MSG_DONTWAIT and room for ancillary data. unix(7)
+pub fn peek_ancillary(socket: BorrowedFd, buffer: &mut [u8]) -> nix::Result<Ancillary> {
+    use nix::sys::socket::{recvmsg, ControlMessageOwned, MsgFlags};
+    const ROOM: usize = 2048; // 253 descriptors (SCM_MAX_FD) and all there is beside them
+    let mut space = vec![0; ROOM];
+    let mut parts = [std::io::IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let mut seen = Ancillary { length: message.bytes, rights: Vec::new(), others: false };
+    for control in message.cmsgs()? {
+        match control {
+            // SAFETY: the kernel has just made these descriptors, and nobody else knows of them.
+            ControlMessageOwned::ScmRights(fds) => unsafe {
+                seen.rights.extend(fds.into_iter().map(|fd| OwnedFd::from_raw_fd(fd)));
+            },
+            _ => seen.others = true,
+        }
+    }
+    Ok(seen)
 }
 
 // ---- Memory: which pages hold data (memory/*) ----

@@ -126,6 +126,13 @@ export class Facts {
     for (const [pid, table] of this.tables) {
       for (const { fd, file } of table) note(file, pid, `fd ${fd} -> ${this.file(file).link}`);
     }
+    for (const { id, kind, detail } of this.files.values()) {
+      const rights = kind === 'unix' ? detail.queue.flatMap(({ rights = [] }) => rights) : [];
+      for (const file of rights) {
+        const { pid, object } = places.get(id) ?? { pid: this.root.pid, object: '' };
+        note(file, pid, `in the queue of ${object} -> ${this.file(file).link}`);
+      }
+    }
     for (const { pid, mm, fs } of this.alive) {
       for (const [name, id] of Object.entries({ exe: mm.exe, cwd: fs.cwd, root: fs.root })) {
         note(id, pid, `${name} -> ${this.file(id).link}`);

@@ -28,6 +28,7 @@ export * from './facts/task.js';
 export * from './facts/thread.js';
 export * from './facts/track.js';
 export * from './facts/tty.js';
+export * from './facts/watch.js';
 
 /** The protocol version that this orchestrator speaks. */
 export const PROTOCOL_VERSION = 1;

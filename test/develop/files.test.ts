@@ -8,11 +8,17 @@ import { HugePages } from '../../src/develop/hugetlb.js';
 import type { DevelopOptions } from '../../src/develop/options.js';
 import { encode } from '../../src/images/encode.js';
 import { fd_types } from '../../src/images/gen/fdinfo.js';
-import type { FileFrame, GhostFrame, PipeFrame } from '../../src/helper/protocol.js';
+import type {
+  FanotifyMark,
+  FdsFrame,
+  FileFrame,
+  GhostFrame,
+  PipeFrame,
+} from '../../src/helper/protocol.js';
 import { refused } from './refused.js';
 import { facts, file, ghost, PID, sockOpts, task, tree, unix, vma } from './sample.js';
 
-type Other = GhostFrame | PipeFrame;
+type Other = FdsFrame | GhostFrame | PipeFrame;
 
 /** The tree's files, of which the last ones are these. */
 function develop(files: FileFrame[], others: Other[] = [], options: DevelopOptions = {}): Files {
@@ -106,6 +112,59 @@ test('deleted files that were not copied are refused', () => {
   refused(() => one(deleted, large), /fd 3 -> \/tmp\/x \(deleted\): .*--ghost-limit/);
   refused(() => one(deleted), /could not be copied/);
   refused(() => one(file('regular', { path_ok: false })), /its name was removed/);
+});
+
+test('a file of a process is found again with it, or with a stand-in', () => {
+  const { dev } = statSync('/proc');
+  const link = '/proc/4242/status';
+  const gone = develop([file('regular', { dev, link, path_ok: false })]);
+  assert.equal(gone.procfs.remaps, [{ orig_id: 3, remap_id: 4242, remap_type: 2 }]);
+  assert.equal(develop([file('regular', { dev, link: `/proc/${PID}/stat` })]).procfs.remaps, []);
+  refused(() => one(file('regular', { dev, link })), /process 4242, which is outside/);
+  const another = { dev, link: `/proc/${PID}/stat`, path_ok: false };
+  refused(() => one(file('regular', another)), /another file/);
+  refused(() => one(file('regular', { link, path_ok: false })), /another file/);
+});
+
+test('a pidfd is of a process of the tree, or of none', () => {
+  const { pidfd } = one(file('pidfd', { flags: 0o4002, ino: '0x100000007' }));
+  assert.equal([pidfd!.nspid, pidfd!.flags, pidfd!.ino], [PID, 0o4000, 7]);
+  const gone = develop([file('pidfd', { detail: { pid: -1 } })]);
+  assert.is(gone.entries.at(-1)!.pidfd!.nspid, -1);
+  assert.match(gone.warnings[0]!, /exit status/);
+  refused(() => one(file('pidfd', { detail: { pid: 4242 } })), /process 4242.*outside/);
+  refused(() => one(file('pidfd', { flags: 0o202 })), /PIDFD_THREAD/);
+});
+
+test('watches are found again by their names', () => {
+  const bytes = Buffer.from('0102030405060708ff', 'hex').toString('base64');
+  const watched = { dev: 0xfe00, ino: '0x2a', handle: { type: 1, bytes }, path: '/etc' };
+  const watch = { ...watched, wd: 3, mask: 0x4000100 };
+  const { entries, warnings } = develop([
+    file('inotify', { detail: { unread: 16, watches: [watch] } }),
+  ]);
+  const [wd] = entries.at(-1)!.ify!.wd!;
+  assert.equal([wd!.wd, wd!.mask, wd!.s_dev, wd!.i_ino], [3, 0x100, 0xfe00000, '0x2a']);
+  const { handle, ...rest } = wd!.f_handle;
+  assert.equal(rest, { bytes: 9, type: 1, path: '/etc' });
+  assert.equal([handle!.length, handle![0], handle![1]], [16, 0x0807060504030201n, 0xffn]);
+  assert.match(warnings.join('\n'), /16 bytes of events.*\n.*IN_EXCL_UNLINK/);
+  const refusedWatch = (changes: object) => () =>
+    one(file('inotify', { detail: { watches: [{ ...watch, ...changes }] } }));
+  refused(refusedWatch({ mask: 0x80000100 }), /IN_ONESHOT/);
+  refused(refusedWatch({ path: undefined }), /inode 42 of device 254:0/);
+});
+
+test('marks are of inodes or mounts', () => {
+  const mark = { mark_flags: 0x40, mask: 1, ignored_mask: 0x20 };
+  const of = (changes: FanotifyMark) => one(file('fanotify', { detail: { marks: [changes] } }));
+  const watched = { dev: 0xfe00, ino: '0x2a', path: '/etc' } as const;
+  const { ie, ...inode } = of({ ...mark, of: 'inode', ...watched }).ffy!.mark![0]!;
+  assert.equal([inode.type, inode.mflags, inode.mask, inode.ignored_mask], [1, 0x40, 1, 0x20]);
+  assert.equal([ie!.i_ino, ie!.f_handle.path], ['0x2a', '/etc']);
+  refused(() => of({ ...mark, of: 'mount', mnt_id: 0x7fffffff }), /mount 2147483647/);
+  refused(() => of({ ...mark, of: 'other' }), /neither on an inode nor on a mount/);
+  refused(() => of({ ...mark, mark_flags: 0x400, of: 'mount', mnt_id: 1 }), /flags.*400/);
 });
 
 test('a pipe is developed at both ends, its data once', () => {
@@ -236,6 +295,31 @@ test("terminals of others are a shell's job", () => {
   refused(() => one(file('tty', { detail: { driver: 'serial' } })), /of a kind/);
 });
 
+test('who sent descriptors comes behind who gets them', () => {
+  const data = Buffer.from('x').toString('base64');
+  const queue = [{ data, scm: false, rights: [1] }];
+  const sender = file('unix', { ino: '0x40', detail: unix({ peer: '0x41' }) });
+  const receiver = file('unix', { id: 4, ino: '0x41', detail: unix({ peer: '0x40', queue }) });
+  const { entries, queues, warnings } = develop([sender, receiver]);
+  assert.equal(
+    entries.slice(-2).map(({ id }) => id),
+    [4, 3],
+  );
+  assert.equal(queues[0]![0].scm, [{ type: 1, rights: [1] }]);
+  assert.equal(warnings, []);
+  const longer = [{ ...queue[0]!, data: Buffer.from('xy').toString('base64') }];
+  const unclear = file('unix', {
+    id: 4,
+    ino: '0x41',
+    detail: unix({ peer: '0x40', queue: longer }),
+  });
+  assert.match(develop([sender, unclear]).warnings[0]!, /1 descriptors came with some of 2 bytes/);
+  const both = file('unix', { ino: '0x40', detail: unix({ peer: '0x41', queue }) });
+  const child: FdsFrame = { t: 'fds', pid: 101, fds: [{ fd: 3, file: 4, cloexec: false }] };
+  assert.is(develop([both, receiver]).queues.length, 2);
+  refused(() => develop([both, receiver], [child]), /fd 3 -> .*both ways between processes/);
+});
+
 test('unix sockets keep addresses, peers and queues', () => {
   const queue = [{ data: Buffer.from('queued').toString('base64'), scm: false }];
   const { entries, queues } = develop([file('unix', { detail: unix({ queue }) })]);
@@ -245,7 +329,7 @@ test('unix sockets keep addresses, peers and queues', () => {
     [opts!.so_rcv_tmo_sec, opts!.so_rcv_tmo_usec, opts!.so_passcred],
     [1n, 500001n, true],
   );
-  assert.equal(queues, [[{ id_for: 3, length: 6 }, Buffer.from('queued')]]);
+  assert.equal(queues, [[{ id_for: 3, length: 6, scm: [] }, Buffer.from('queued')]]);
 });
 
 test('a socket bound to a path has the file there made anew', () => {
@@ -268,7 +352,7 @@ test('unix sockets that are connected elsewhere are refused', () => {
   refused(() => one(socket({ peer: '0x0' })), /waits for a listener outside/);
   const waiting = { state: 10, peer: '0x0', icons: ['0x99', '0x0'] };
   refused(() => one(socket(waiting)), /2 connections from outside/);
-  refused(() => one(socket({ queue: [{ data: '', scm: true }] })), /descriptors or credentials/);
+  refused(() => one(socket({ queue: [{ data: '', scm: true }] })), /credentials/);
   one(socket({ peer: '0x0', shutdown: 3 }));
   one(socket({ type: 2, peer: '0x0' }));
 });

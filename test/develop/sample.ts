@@ -136,6 +136,7 @@ export function vma(changes: Partial<Vma> = {}): Vma {
 const details: { [K in FileKind]: FileDetails[K] } = {
   ...{ regular: undefined, directory: undefined, char: undefined, block: undefined },
   symlink: undefined,
+  named: undefined,
   fifo: { pipe: '0x20' },
   pipe: { pipe: '0x20' },
   eventfd: { count: '0x2a', semaphore: false },
@@ -145,6 +146,9 @@ const details: { [K in FileKind]: FileDetails[K] } = {
     ...{ interval_ns: '0x3b9acbf4', value_ns: '0x0' },
   },
   signalfd: { sigmask: '0x400000800' },
+  pidfd: { pid: PID },
+  inotify: { unread: 0, watches: [] },
+  fanotify: { unread: 0, init_flags: 0, event_flags: 0, marks: [] },
   memfd: { name: 'sample', seals: 1, hugetlb: false },
   tty: {
     ...{ driver: 'pts', index: 3, locked: false, exclusive: false, packet: false },

@@ -58,6 +58,7 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
     }
     let Taken { mut prepared, mut facts, mut times, approach, held } = taken;
     prepared.memory.settle(limit)?;
+    facts.files.complete();
     times.total = micros(start);
     told::send(&prepared, &facts, limit, wire)?;
     let track = chain.told(&prepared.memory.changes);

@@ -15,7 +15,7 @@ use crate::tree;
 use crate::urgent::Urgent;
 use crate::wire::{DumpRequest, Wire};
 use std::fs::OpenOptions;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Instant;
 
@@ -89,8 +89,9 @@ pub fn capture(
         }
     }
     let pids: Vec<i32> = alive.iter().map(|task| task.pid).collect();
-    let files = table.finish(&pids, &prepared.images, request.ghost_limit, limit)?;
+    let mut files = table.finish(&pids, &prepared.images, request.ghost_limit, limit)?;
     add_memfds(&files, &mut prepared.memory)?;
+    files.in_flight.clear();
     times.capture = micros(start);
 
     let start = Instant::now();
@@ -122,15 +123,18 @@ fn mapped(pid: i32, vma: &Vma, table: &mut FileTable) -> Result<files::FileId> {
     table.mapped_file(pid, mapping, (vma.dev, vma.ino.0, &vma.name))
 }
 
-/// A memfd is a segment of shared memory, be it mapped or not.
+/// A memfd is a segment of shared memory, be it mapped or not, or on its way to somebody.
 fn add_memfds(files: &files::Facts, memory: &mut Memory) -> Result<()> {
-    for table in &files.tables {
-        for fd in &table.fds {
-            let file = &files.files[fd.file as usize - 1];
-            if let Kind::Memfd(_) = file.kind {
-                memory.add_memfd(table.pid, fd.fd, (file.inode.dev, file.inode.ino.0))?;
-            }
+    let mut add = |pid, fd, file: files::FileId| {
+        let file = &files.files[file as usize - 1];
+        match file.kind {
+            Kind::Memfd(_) => memory.add_memfd(pid, fd, (file.inode.dev, file.inode.ino.0)),
+            _ => Ok(()),
         }
+    };
+    for table in &files.tables {
+        table.fds.iter().try_for_each(|fd| add(table.pid, fd.fd, fd.file))?;
     }
-    Ok(())
+    let own = std::process::id() as i32;
+    files.in_flight.iter().try_for_each(|on_way| add(own, on_way.fd.as_raw_fd(), on_way.file))
 }

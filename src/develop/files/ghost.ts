@@ -7,7 +7,7 @@ import { remap_type } from '../../images/gen/remap-file-path.js';
 import type { GhostFrame } from '../../helper/protocol.js';
 import type { Entry } from '../entry.js';
 import { type Place, refuse } from '../refuse.js';
-import { numbersOf, S_IFMT } from './regular.js';
+import { kernelDev, S_IFMT } from './regular.js';
 
 /** A run of a file's bytes. */
 export interface Extent {
@@ -78,10 +78,4 @@ function chunksOf({ size, extents = [] }: GhostFrame): Extent[] | undefined {
 
 function timeval([tv_sec, nanoseconds]: [number, number]): Entry<'timeval'> {
   return { tv_sec, tv_usec: Math.floor(nanoseconds / 1000) };
-}
-
-/** A device's number as the kernel keeps it to itself (MKDEV): 20 bits for the minor one. */
-function kernelDev(dev: number): number {
-  const { major, minor } = numbersOf(dev);
-  return ((major << 20) | minor) >>> 0;
 }

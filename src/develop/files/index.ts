@@ -2,7 +2,14 @@
  * All files of the tree, each by its kind, and what belongs to them in other images.
  */
 
-import type { FileFrame, FileId, FileOf, LiveTaskFrame, Vma } from '../../helper/protocol.js';
+import type {
+  Descriptor,
+  FileFrame,
+  FileId,
+  FileOf,
+  LiveTaskFrame,
+  Vma,
+} from '../../helper/protocol.js';
 import type { Entry } from '../entry.js';
 import { type Facts, placeOfVma } from '../facts.js';
 import type { HugePages } from '../hugetlb.js';
@@ -11,23 +18,27 @@ import { contradiction, refuse } from '../refuse.js';
 import { type Backing, hasFlag } from '../vma.js';
 import { developEpoll } from './epoll.js';
 import { developEventfd } from './eventfd.js';
+import { developFanotify, developInotify, warningsOfNotify } from './fsnotify.js';
 import { Ghosts } from './ghost.js';
 import { developInet, refuseInet, warningsOfInet } from './inet.js';
 import { MemfdInodes } from './memfd.js';
+import { developPidfd, warningsOfPidfd } from './pidfd.js';
 import { canRead, developFifo, developPipe, developPipeData, refusePipe } from './pipe.js';
+import { Procfs } from './procfs.js';
 import { developRegular, isDeleted, nameOf, refuseDevice, refuseUnnamed } from './regular.js';
-import { developQueue } from './queue.js';
+import { developQueue, warningsOfQueue } from './queue.js';
 import { developSignalfd } from './signalfd.js';
 import { developTimerfd } from './timerfd.js';
 import { developTty, developTtyInfo, refuseTty, warningsOfTty } from './tty.js';
 import { developUnix, refuseUnix } from './unix.js';
-import { UnixPeers } from './unix-peers.js';
+import { hasRights, UnixPeers } from './unix-peers.js';
 
 /** Develops files, one after the other; what it holds in the end is what the images get. */
 export class Files {
   readonly entries: Entry<'file_entry'>[] = [];
   readonly memfds: MemfdInodes;
   readonly ghosts = new Ghosts();
+  readonly procfs = new Procfs((pid) => this.#isOurs(pid));
   readonly ttys = new Map<number, Entry<'tty_info_entry'>>();
   readonly pipeData: ReturnType<typeof developPipeData>[] = [];
   readonly fifoData: ReturnType<typeof developPipeData>[] = [];
@@ -49,7 +60,23 @@ export class Files {
     this.memfds = new MemfdInodes(huge);
     this.#options = options;
     for (const id of facts.files.keys()) this.#lastId = Math.max(this.#lastId, id);
-    for (const file of facts.files.values()) this.entries.push(this.#develop(file));
+    const senders = new Set<FileFrame>(this.#peers.senders);
+    for (const sender of this.#peers.senders) this.#refuseBothWays(sender);
+    const first = [...facts.files.values()].filter((file) => !senders.has(file));
+    for (const file of [...first, ...senders]) this.entries.push(this.#develop(file));
+  }
+
+  /** Refuses descriptors on their way to and from a socket whose peer is another process's. */
+  #refuseBothWays(sender: FileOf<'unix'>): void {
+    const peer = this.#peers.peerOf(sender);
+    if (!peer || !hasRights(sender)) return;
+    const tables = [...this.#facts.tables.values()];
+    const holds = (table: readonly Descriptor[], id: FileId) =>
+      table.some(({ file }) => file === id);
+    const apart = (table: Descriptor[]) => holds(table, sender.id) !== holds(table, peer.id);
+    if (!tables.some(apart)) return;
+    const what = 'descriptors travel both ways between processes, which no restore can send';
+    refuse(this.#facts.placeOf(sender.id), what);
   }
 
   /** Types of all files, by id. */
@@ -89,6 +116,7 @@ export class Files {
       case 'regular':
       case 'directory':
       case 'symlink':
+      case 'named':
         return this.#named(file);
       case 'char':
       case 'block':
@@ -108,6 +136,15 @@ export class Files {
         return developTimerfd(file);
       case 'epoll':
         return developEpoll(file, this.#restorerTable(file.id), place);
+      case 'pidfd':
+        this.warnings.push(...warningsOfPidfd(file, place));
+        return developPidfd(file, this.#isOurs, place);
+      case 'inotify':
+        this.warnings.push(...warningsOfNotify(file, place));
+        return developInotify(file, place);
+      case 'fanotify':
+        this.warnings.push(...warningsOfNotify(file, place));
+        return developFanotify(file, place);
       case 'memfd':
         return this.memfds.developFile(file, place);
       case 'tty':
@@ -115,6 +152,7 @@ export class Files {
       case 'unix':
         refuseUnix(file, place, this.#peers);
         this.queues.push(...developQueue(file.id, file.detail.queue, place));
+        this.warnings.push(...warningsOfQueue(file, place));
         return developUnix(file, this.#peers);
       case 'inet':
         refuseInet(file, place);
@@ -128,6 +166,7 @@ export class Files {
   /** A file that is opened by name; a deleted one becomes a ghost. */
   #named(file: FileFrame, id: number = file.id): Entry<'file_entry'> {
     const place = this.#facts.placeOf(file.id);
+    if (this.procfs.add(id, file, place)) return developRegular(file, id);
     refuseUnnamed(file, place);
     if (isDeleted(file)) this.ghosts.add(id, this.#facts.ghost(file), place);
     return developRegular(file, id);
@@ -139,6 +178,10 @@ export class Files {
     this.entries.push(file.kind === 'tty' ? developRegular(file, id) : this.#named(file, id));
     return id;
   }
+
+  /** Whether a process or thread is of the tree, be it a zombie. */
+  readonly #isOurs = (pid: number): boolean =>
+    this.#facts.tasks.some(({ tids }) => tids.includes(pid));
 
   #takePipe(file: FileOf<'pipe'> | FileOf<'fifo'>): void {
     const ino = BigInt(file.detail.pipe);

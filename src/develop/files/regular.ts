@@ -57,10 +57,15 @@ function hasFixedSize({ mode, flags, description }: FileFrame): boolean {
   return (mode & S_IFMT) === S_IFREG && !isLog;
 }
 
+/** Whether its name leads to it. */
+export function hasName(file: FileFrame): boolean {
+  return file.path_ok ?? leadsThere(file);
+}
+
 /** Refuses a file that could not be opened again by the name it has. */
 export function refuseUnnamed(file: FileFrame, place: Place): void {
   if (!file.link.startsWith('/')) refuse(place, 'a kind of file that ckpt does not dump yet');
-  if (isDeleted(file) || (file.path_ok ?? leadsThere(file))) return;
+  if (isDeleted(file) || hasName(file)) return;
   refuse(place, 'its name was removed, but it has another one, or its name leads to another file');
 }
 
@@ -79,6 +84,12 @@ export function refuseDevice(file: FileFrame, place: Place): void {
   const { major, minor } = numbersOf(file.rdev);
   if (file.kind === 'char' && major === MEM_MAJOR) return;
   refuse(place, `a device (${file.kind === 'block' ? 'block' : 'character'} ${major}:${minor})`);
+}
+
+/** A device's number as the kernel keeps it to itself (MKDEV): 20 bits for the minor one. */
+export function kernelDev(dev: number): number {
+  const { major, minor } = numbersOf(dev);
+  return ((major << 20) | minor) >>> 0;
 }
 
 /** Major and minor number, as the kernel encodes them for user space (new_encode_dev). */

@@ -27,6 +27,19 @@ export class UnixPeers {
     return this.#listeners.get(BigInt(ino));
   }
 
+  /** The socket at the other end, if it is in the tree. */
+  peerOf({ detail }: Unix): Unix | undefined {
+    return this.#sockets.get(BigInt(detail.peer));
+  }
+
+  /**
+   * The sockets through which descriptors in flight were sent. A restore decides which process sends
+   * before it decides which one makes a pair; it makes that the one whose socket comes last.
+   */
+  get senders(): Unix[] {
+    return [...this.#sockets.values()].filter((socket) => hasRights(this.peerOf(socket)));
+  }
+
   /** How many connections wait at a listener that no socket of the tree made. */
   strangersAt({ icons = [] }: UnixDetail): number {
     return icons.filter((icon) => !this.#sockets.has(BigInt(icon))).length;
@@ -40,6 +53,11 @@ export class UnixPeers {
         BigInt(detail.peer) === BigInt(to) && textOf(Buffer.from(detail.name, 'base64')) === sender,
     );
   }
+}
+
+/** Whether descriptors wait in its queue. */
+export function hasRights(socket: Unix | undefined): boolean {
+  return socket?.detail.queue.some(({ rights }) => rights !== undefined) ?? false;
 }
 
 /** A name that compares, with or without the zero that ends a path. */

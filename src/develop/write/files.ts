@@ -26,7 +26,7 @@ export function writeFiles(images: ImageSet, all: AllFiles, options: DevelopOpti
   writeTables(images, all);
   writeImage(images.create('FILES'), files.entries);
   for (const ghost of files.ghosts.all) writeGhost(images, ghost);
-  const { remaps } = files.ghosts;
+  const remaps = [...files.ghosts.remaps, ...files.procfs.remaps];
   if (remaps.length > 0) writeImage(images.create('REMAP_FPATH'), remaps);
   const memfds = files.memfds.all;
   if (memfds.length > 0) writeImage(images.create('MEMFD_INODE'), memfds);

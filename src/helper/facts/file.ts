@@ -6,6 +6,7 @@ import type { Bytes, FileId, Hex } from './scalar.js';
 
 import type { InetDetail, UnixDetail } from './socket.js';
 import type { TtyDetail } from './tty.js';
+import type { FanotifyDetail, InotifyDetail } from './watch.js';
 
 export interface FileOwner {
   uid: number;
@@ -44,6 +45,8 @@ export interface FileDetails {
   char: undefined;
   block: undefined;
   symlink: undefined;
+  /** A fifo or a socket that is only named, by O_PATH. */
+  named: undefined;
   fifo: { pipe: Hex };
   pipe: { pipe: Hex };
   eventfd: { count: Hex; semaphore: boolean };
@@ -56,6 +59,10 @@ export interface FileDetails {
     value_ns: Hex;
   };
   signalfd: { sigmask: Hex };
+  /** -1: of a process that was waited for. */
+  pidfd: { pid: number };
+  inotify: InotifyDetail;
+  fanotify: FanotifyDetail;
   memfd: { name: string; seals: number; hugetlb: boolean };
   tty: TtyDetail;
   unix: UnixDetail;

@@ -2,11 +2,13 @@
  * Facts of sockets.
  */
 
-import type { Bytes, Hex } from './scalar.js';
+import type { Bytes, FileId, Hex } from './scalar.js';
 
 export interface Packet {
   data: Bytes;
-  /** Ancillary data (descriptors, credentials) came with it. */
+  /** The files whose descriptors came with it. */
+  rights?: FileId[];
+  /** Other ancillary data (credentials, timestamps) came with it. */
   scm: boolean;
   /** The sender's struct sockaddr; absent: it has none. */
   from?: Bytes;

@@ -8,7 +8,8 @@ use std::os::fd::BorrowedFd;
 
 pub struct Descriptor<'a> {
     pub pid: i32,
-    pub fd: i32,
+    /// None: it travels in a socket's queue.
+    pub fd: Option<i32>,
     /// Our own duplicate, closed when the capture is done.
     pub dup: BorrowedFd<'a>,
     pub link: &'a str,
@@ -19,7 +20,10 @@ pub struct Descriptor<'a> {
 impl Descriptor<'_> {
     /// The name that errors call it by: `fd 7 -> socket:[123]`.
     pub fn object(&self) -> String {
-        format!("fd {} -> {}", self.fd, self.link)
+        match self.fd {
+            Some(fd) => format!("fd {fd} -> {}", self.link),
+            None => format!("in a socket's queue -> {}", self.link),
+        }
     }
 
     /// The result of a kernel call on it, an error with its name.

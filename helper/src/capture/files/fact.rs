@@ -1,7 +1,9 @@
 //! The facts of open files as they go over the wire. docs/protocol.md, "file" and "fds".
 
 use super::name::Name;
-use super::{epoll, eventfd, fown, inet, locks, memfd, pipe, signalfd, timerfd, tty, unix};
+use super::{
+    epoll, eventfd, fown, fsnotify, inet, locks, memfd, pidfd, pipe, signalfd, timerfd, tty, unix,
+};
 use crate::value::Hex;
 use serde::Serialize;
 
@@ -40,12 +42,17 @@ pub enum Kind {
     Char,
     Block,
     Symlink,
+    /// A fifo or a socket that is only named, by O_PATH.
+    Named,
     Fifo(pipe::End),
     Pipe(pipe::End),
     Eventfd(eventfd::Eventfd),
     Epoll(epoll::Epoll),
     Timerfd(timerfd::Timerfd),
     Signalfd(signalfd::Signalfd),
+    Inotify(fsnotify::Inotify),
+    Fanotify(fsnotify::Fanotify),
+    Pidfd(pidfd::Pidfd),
     Memfd(memfd::Memfd),
     Tty(Box<tty::Tty>),
     Unix(Box<unix::Unix>),

@@ -9,7 +9,7 @@ use super::pipe::Pipes;
 use super::proc::Proc;
 use super::sockopts::int;
 use super::unix::UnixSockets;
-use super::{epoll, eventfd, memfd, signalfd, timerfd, tty};
+use super::{epoll, eventfd, fsnotify, memfd, pidfd, signalfd, timerfd, tty};
 use crate::error::Result;
 use nix::libc::{
     AF_INET, AF_INET6, AF_UNIX, O_PATH, SOL_SOCKET, SO_DOMAIN, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO,
@@ -85,6 +85,9 @@ fn anonymous(d: &Descriptor, name: &str) -> Result<Kind> {
         "[eventpoll]" => Kind::Epoll(epoll::capture(d)?),
         "[timerfd]" => Kind::Timerfd(timerfd::capture(d)?),
         "[signalfd]" => Kind::Signalfd(signalfd::capture(d)?),
+        "[pidfd]" => Kind::Pidfd(pidfd::capture(d)?),
+        "inotify" => Kind::Inotify(fsnotify::inotify(d)?),
+        "[fanotify]" => Kind::Fanotify(fsnotify::fanotify(d)?),
         _ => Kind::Other {},
     })
 }
@@ -100,6 +103,7 @@ pub fn of_path(link: &str, inode: &Inode) -> Kind {
         S_IFCHR => Kind::Char,
         S_IFBLK => Kind::Block,
         S_IFLNK => Kind::Symlink,
+        S_IFIFO | S_IFSOCK => Kind::Named,
         _ => Kind::Other {},
     }
 }

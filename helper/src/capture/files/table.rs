@@ -3,25 +3,27 @@
 use super::descriptor::Descriptor;
 use super::fact::{Fd, Fds, File, FileId, Inode};
 use super::fdinfo::FdInfo;
+use super::flight::InFlight;
 use super::ghost::{Copies, Ghosts};
 use super::kind::Shared;
-use super::order::{Descriptions, Known, Place};
+use super::order::{At, Descriptions, Known, Place};
 use super::paths::Paths;
 use super::pipe::Pipe;
 use super::proc::{link_of, stat_of, Proc};
-use super::{epoll, fown, locks, tty};
+use super::{epoll, fown, handle, locks, tty};
 use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
 use crate::sys;
 use crate::task::Task;
 use crate::value::Hex;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Files of the tree, each told once.
 #[derive(Default)]
 pub struct FileTable {
-    files: Vec<File>,
+    pub(super) files: Vec<File>,
     tables: Vec<Fds>,
+    pub(super) in_flight: Vec<InFlight>,
     known: Descriptions,
     pub(super) paths: Paths,
     shared: Shared,
@@ -37,6 +39,8 @@ pub struct Facts {
     pub files: Vec<File>,
     pub tables: Vec<Fds>,
     pub pipes: Vec<Pipe>,
+    /// To be dropped before the tree runs on.
+    pub in_flight: Vec<InFlight>,
     /// Removes its files from the images folder unless `keep` is called.
     pub ghosts: Copies,
 }
@@ -45,6 +49,13 @@ pub struct Facts {
 /// half of what the first look at them costs. That it may fail does not matter yet.
 pub fn warm(pid: i32) {
     let _ = Proc::open(pid).and_then(|proc| proc.descriptors());
+}
+
+impl Facts {
+    /// What can wait until the tree runs.
+    pub fn complete(&mut self) {
+        handle::find_names(&mut self.files);
+    }
 }
 
 impl FileTable {
@@ -58,7 +69,10 @@ impl FileTable {
                 limit.check()?;
             }
             let text = proc.fdinfo(fd, &mut buffer)?;
-            fds.push(self.descriptor(&proc, task.pidfd.as_fd(), fd, text)?);
+            let info = FdInfo::parse(text).map_err(|line| bad_fdinfo(task.pid, fd, line))?;
+            let duplicate = || sys::pidfd_getfd(task.pidfd.as_fd(), fd);
+            let file = self.file_at(&proc, (task.pid, fd), &info, duplicate)?;
+            fds.push(Fd { fd, file, cloexec: info.cloexec });
         }
         self.tables.push(Fds { pid: task.pid, fds });
         self.buffer = buffer;
@@ -66,7 +80,7 @@ impl FileTable {
         Ok(())
     }
 
-    /// What takes all of the tree's files to tell, still frozen: watched files of epolls, peers,
+    /// What takes all of the tree's files to tell, still frozen: files in flight, watched files of epolls, peers,
     /// sessions of ttys (`pids`: of all tasks that are no zombies), and copies of deleted files
     /// of at most `ghost_limit` bytes into `folder`, the images folder.
     pub fn finish(
@@ -76,12 +90,16 @@ impl FileTable {
         ghost_limit: u64,
         limit: &Limit,
     ) -> Result<Facts> {
+        if let Some(&pid) = pids.first() {
+            self.follow_rights(pid, limit)?;
+        }
         epoll::resolve(&mut self.files, &self.tables, &self.known, limit)?;
         self.shared.unix.resolve(&mut self.files);
         tty::resolve(&mut self.files, pids)?;
         let ghosts = self.ghosts.copy(folder, ghost_limit, limit)?;
         let pipes = self.shared.pipes.facts();
-        Ok(Facts { files: self.files, tables: self.tables, pipes, ghosts })
+        let FileTable { files, tables, in_flight, .. } = self;
+        Ok(Facts { files, tables, pipes, in_flight, ghosts })
     }
 
     pub(super) fn take_proc(&mut self, pid: i32) -> Result<Proc> {
@@ -91,50 +109,51 @@ impl FileTable {
         }
     }
 
-    fn descriptor(&mut self, proc: &Proc, pidfd: BorrowedFd, fd: i32, text: &str) -> Result<Fd> {
-        let pid = proc.pid;
-        let info = FdInfo::parse(text).map_err(|line| bad_fdinfo(pid, fd, line))?;
-        let at = (pid, fd);
+    /// The file that a descriptor is of. `at`: where that is open: in a task, or one of our own that
+    /// travelled to a socket of `proc`'s; `duplicate` gives one to look at, if it is new.
+    pub(super) fn file_at(
+        &mut self,
+        proc: &Proc,
+        at: At,
+        info: &FdInfo,
+        duplicate: impl FnOnce() -> nix::Result<OwnedFd>,
+    ) -> Result<FileId> {
+        let (pid, fd) = (proc.pid, at.1);
+        let failed = |what: &str, errno| Error::of_task(pid, &format!("fd {fd}: {what}"), errno);
         let place = self
             .known
             .find(info.ino, |other| sys::kcmp_file(other, at))
-            .map_err(|errno| Error::of_task(pid, &format!("comparing its fd {fd}"), errno))?;
+            .map_err(|errno| failed("kcmp", errno))?;
         let file = match place {
             Place::Found(id) => id,
             Place::Missing(index) => {
-                let id = self.describe(proc, pidfd, fd, &info)?;
+                let dup = duplicate().map_err(|errno| failed("pidfd_getfd", errno))?;
+                let id = self.describe(proc, at, dup, info)?;
                 self.known.insert(info.ino, index, Known { id, at });
                 id
             }
         };
         let known = &mut self.files[file as usize - 1];
-        locks::merge(&mut known.locks, &info).map_err(|line| bad_fdinfo(pid, fd, line))?;
+        locks::merge(&mut known.locks, info).map_err(|line| bad_fdinfo(pid, fd, line))?;
         if known.locks.iter().any(|lock| lock.kind == "LEASE") {
             self.ghosts.note_lease(&known.inode);
         }
-        Ok(Fd { fd, file, cloexec: info.cloexec })
+        Ok(file)
     }
 
     /// A description seen for the first time.
-    fn describe(
-        &mut self,
-        proc: &Proc,
-        pidfd: BorrowedFd,
-        fd: i32,
-        info: &FdInfo,
-    ) -> Result<FileId> {
-        let at = format!("fd/{fd}");
-        let failed =
-            |what: &str, errno| Error::of_task(proc.pid, &format!("fd {fd}: {what}"), errno);
-        let dup = sys::pidfd_getfd(pidfd, fd).map_err(|errno| failed("pidfd_getfd", errno))?;
+    fn describe(&mut self, proc: &Proc, at: At, dup: OwnedFd, info: &FdInfo) -> Result<FileId> {
+        let fd = (at.0 == proc.pid).then_some(at.1);
+        let failed = |what: &str, errno| Error::of_task(proc.pid, what, errno);
         let link = link_of(dup.as_fd()).map_err(|error| error.with_pid(proc.pid))?;
-        let stat = stat_of(dup.as_fd()).map_err(|errno| failed("statx", errno))?;
+        let stat =
+            stat_of(dup.as_fd()).map_err(|errno| failed(&format!("{link}: statx"), errno))?;
         let inode = Inode::new(&stat);
         let d =
             Descriptor { pid: proc.pid, fd, dup: dup.as_fd(), link: &link, inode: &inode, info };
         let (kind, name) = self.shared.describe(&d, proc)?;
         let fown = fown::capture(&d)?;
-        self.ghosts.note(&kind, &stat, proc.pid, &at, &link);
+        self.ghosts.note(&kind, &stat, at.0, &format!("fd/{}", at.1), &link);
         Ok(self.add(File {
             id: 0,
             kind,

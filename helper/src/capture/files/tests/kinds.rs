@@ -1,6 +1,7 @@
 //! Anonymous inodes, memfds, and what is not handled.
 
 use super::{capture, Target};
+use crate::capture::files::fact::Kind;
 use serde_json::json;
 
 #[test]
@@ -167,12 +168,52 @@ wait_for_child()
 }
 
 #[test]
-fn what_is_not_handled_is_other() {
+fn watches_have_names_once_they_were_looked_for() {
     let mut target = Target::python(
         "
 a = libc.inotify_init()
+libc.inotify_add_watch(a, b'.', 0x100)
+os.mkdir('sub')
+",
+    );
+    let a = target.ask("a");
+    let mut captured = target.capture();
+    let detail = &captured.file(&target.task, &a)["detail"];
+    let (watch, unread) = (&detail["watches"][0], detail["unread"].as_i64().unwrap());
+    assert_eq!((&watch["wd"], &watch["mask"], watch.get("path")), (&1.into(), &0x100.into(), None));
+    assert!(unread >= 20, "the event of sub: {unread} bytes");
+    captured.facts.complete();
+    let names = captured.facts.files.iter().filter_map(|file| match &file.kind {
+        Kind::Inotify(inotify) => inotify.watches[0].watched.path.as_deref(),
+        _ => None,
+    });
+    assert_eq!(names.collect::<Vec<_>>(), [target.folder.0.to_str().unwrap()]);
+}
+
+#[test]
+fn pidfds() {
+    let mut target = Target::python(
+        "
+a = os.pidfd_open(os.getpid())
+child = os.fork()
+if child == 0: os._exit(0)
+b = os.pidfd_open(child)
+os.waitpid(child, 0)
+",
+    );
+    let (a, b) = (target.ask("a"), target.ask("b"));
+    let captured = target.capture();
+    let pid = |fd| captured.file(&target.task, fd)["detail"]["pid"].clone();
+    assert_eq!((pid(&a), pid(&b)), (target.task.pid.into(), (-1).into()));
+}
+
+#[test]
+fn what_is_not_handled_is_other() {
+    let mut target = Target::python(
+        "
+a = libc.syscall(321, 0, ctypes.byref((ctypes.c_uint * 20)(2, 4, 8, 4)), 80) # bpf(2), BPF_MAP_CREATE
 b = os.open('/proc/self/ns/net', os.O_RDONLY)
-c = os.pidfd_open(os.getpid())
+c = libc.syscall(425, 4, bytes(120)) # io_uring_setup(2)
 nl = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
 d = nl.fileno()
 e = os.open('/dev/zero', os.O_RDWR)

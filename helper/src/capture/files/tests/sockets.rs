@@ -86,7 +86,7 @@ a.close()
 }
 
 #[test]
-fn descriptors_in_a_queue_are_seen_and_not_received() {
+fn descriptors_in_a_queue_are_told_and_still_there() {
     let mut target = Target::python(
         "
 a, b = socket.socketpair()
@@ -99,13 +99,47 @@ socket.send_fds(c, [b'd'], [0])
     );
     let (b, d) = (target.ask("b.fileno()"), target.ask("d.fileno()"));
     let captured = target.capture();
-    for fd in [&b, &d] {
-        let queue = &captured.file(&target.task, fd)["detail"]["queue"];
-        assert_eq!(queue[0]["scm"], true, "{queue}");
-    }
+    let queue = |fd| captured.file(&target.task, fd)["detail"]["queue"].clone();
+    let file = |fd| captured.fd(&target.task, fd)["file"].clone();
+    assert_eq!(queue(&b)[0]["rights"], json!([file("0"), file("1")]));
+    assert_eq!(data(captured.file(&target.task, &b)), [&b"plainwith"[..], b"after"]);
+    assert_eq!(queue(&d)[0]["rights"], json!([file("0")]));
+    assert_eq!(queue(&d)[0]["scm"], false);
     assert_eq!(target.ask("len(socket.recv_fds(b, 9, 9)[1])"), "2");
     assert_eq!(target.ask("b.recv(99)"), "b'after'");
     assert_eq!(target.ask("len(socket.recv_fds(d, 9, 9)[1])"), "1");
+}
+
+#[test]
+fn files_that_are_open_in_a_queue_only() {
+    let mut target = Target::python(
+        "
+a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+c, d = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+counter = os.eventfd(42)
+socket.send_fds(c, [b'inner'], [counter])
+socket.send_fds(a, [b'outer'], [b.fileno(), d.fileno()])
+d.close()
+os.close(counter)
+",
+    );
+    let b = target.ask("b.fileno()");
+    let captured = target.capture();
+    let [own, travels] = captured
+        .facts
+        .files
+        .iter()
+        .find_map(|file| {
+            let file = serde_json::to_value(file).unwrap();
+            let rights = &file["detail"]["queue"][0]["rights"];
+            (rights.as_array()?.len() == 2).then(|| [rights[0].clone(), rights[1].clone()])
+        })
+        .unwrap();
+    assert_eq!(own, captured.fd(&target.task, &b)["file"]);
+    let inner = &captured.files[travels.as_u64().unwrap() as usize - 1]["detail"]["queue"][0];
+    let counter = &captured.files[inner["rights"][0].as_u64().unwrap() as usize - 1];
+    assert_eq!(counter["detail"]["count"], "0x2a");
+    assert_eq!(target.ask("len(socket.recv_fds(b, 9, 9)[1])"), "2");
 }
 
 #[test]
