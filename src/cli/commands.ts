@@ -39,13 +39,6 @@ export const COMMANDS: Record<string, Command> = {
     options: PRE_DUMP_OPTIONS,
     load: () => import('./pre-dump.js'),
   },
-  track: {
-    usage: 'ckpt track start|stop|status -t PID [--json]',
-    operand: 'action',
-    summary: 'find out what a tree writes, and how much a next set would hold',
-    options: TRACK_OPTIONS,
-    load: () => import('./track.js'),
-  },
   check: {
     usage: 'ckpt check [--json]',
     summary: 'tell what this kernel and these privileges allow',
@@ -70,6 +63,13 @@ export const COMMANDS: Record<string, Command> = {
     summary: 'take out of the parents of a set what the set replaces',
     options: DEDUP_OPTIONS,
     load: () => import('./dedup.js'),
+  },
+  track: {
+    usage: 'ckpt track start|stop|status -t PID [--json]',
+    operand: 'action',
+    summary: 'find out what a tree writes, and how much a next set would hold',
+    options: TRACK_OPTIONS,
+    load: () => import('./track.js'),
   },
   restore: {
     usage: "ckpt restore -D DIR [--from SOURCE] [options] [criu's own options]",
