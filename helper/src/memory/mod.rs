@@ -131,8 +131,8 @@ impl Memory {
         limit: &Limit,
     ) -> Result<Self> {
         // Where the pause is long anyway or does not matter, there is nothing to win.
-        let early = request.live.is_some() || request.snapshot || changes.know_some();
-        let brief = request.copy != PageCopy::All || early;
+        let elsewhere = request.live.is_some() || request.snapshot || changes.know_some();
+        let brief = request.copy != PageCopy::All || elsewhere;
         let assume = request.after == Action::Run && brief && !exact;
         let files = match request.copy {
             PageCopy::None => None,
