@@ -26,6 +26,8 @@ pub enum Stop {
     Signal(i32),
     /// At the entry to or the exit from a system call (PTRACE_SYSCALL, PTRACE_O_TRACESYSGOOD).
     Syscall,
+    /// In a clone(2) that has made a child (PTRACE_O_TRACECLONE).
+    Clone,
 }
 
 /// What became of the wait.
@@ -63,6 +65,7 @@ fn stop_of(code: i32) -> Stop {
     match event {
         libc::PTRACE_EVENT_STOP if signo == libc::SIGTRAP => Stop::Interrupted,
         libc::PTRACE_EVENT_STOP => Stop::Group(signo),
+        libc::PTRACE_EVENT_CLONE => Stop::Clone,
         _ if signo == libc::SIGTRAP | 0x80 => Stop::Syscall,
         _ => Stop::Signal(signo),
     }

@@ -61,6 +61,9 @@ pub struct DumpRequest {
     pub live: Option<LiveRequest>,
     /// What was written since the last set, and from this one on.
     pub track: Option<TrackingRequest>,
+    /// Copy pages after the thaw, as they were at the freeze: with `Run` and `All` only.
+    #[serde(default)]
+    pub snapshot: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -79,6 +79,10 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     group: 'Memory',
     help: 'and if it cannot be: dump anyway, fail (default), or slow the tree down',
   },
+  snapshot: {
+    group: 'Memory',
+    help: 'with -R: copy pages after the pause, as they were in it, from a copy-on-write child',
+  },
   'track-mem': {
     group: 'Memory',
     help: 'track what is written from now on, so that this set can be the parent of the next',

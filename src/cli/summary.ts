@@ -14,6 +14,7 @@ export function summary(result: DumpResult): string {
     `Dumped ${what} in ${time(timesUs.total)}; pause ${time(pauseUs)}`,
     `  pages   ${pageLine(result)}`,
     ...liveLine(result),
+    ...snapshotLine(result),
     ...chainLines(result),
     `  images  ${plural(files.length, 'file')}, ${bytes(result.bytes)} in ${imagesDir}`,
     `  tree    ${tree} ${LEFT[left]}`,
@@ -49,6 +50,15 @@ function liveLine({ live }: DumpResult): string[] {
   const { rounds, copied, left } = live;
   const before = `${bytes(copied * PAGE)} copied before the pause, in ${plural(rounds, 'round')}`;
   return [`  live    ${before}; ${bytes(left * PAGE)} left for it`];
+}
+
+function snapshotLine({ snapshot }: DumpResult): string[] {
+  if (!snapshot) return [];
+  const { copiedAfter, cloneUs, reapUs } = snapshot;
+  const after = `${bytes(copiedAfter * PAGE)} copied after the pause`;
+  return [
+    `  kept    ${after}, which took ${time(cloneUs)} of it; stopped again for ${time(reapUs)}`,
+  ];
 }
 
 function chainLines({ track, dedup, pages }: Taken): string[] {

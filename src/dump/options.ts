@@ -39,6 +39,12 @@ export interface DumpOptions {
   /** What is done then: dump nevertheless, fail (default), or slow the tree down first. */
   onSlow?: 'dump' | 'fail' | 'throttle';
 
+  /**
+   * The images hold the memory as it was at the freeze, but are copied after it: each process makes
+   * a child, in the pause, which keeps it by copy-on-write. With `leaveRunning` only.
+   */
+  snapshot?: boolean;
+
   /** Track what the tree writes from this dump on, so that it can be the parent of the next. */
   trackMem?: boolean;
   /**
@@ -96,6 +102,7 @@ export function checkOptions(options: DumpOptions): void {
     throw usage('--page-store without --skip-pages: the pages would be in the images as well');
   }
   checkLive(options);
+  checkSnapshot(options);
   for (const resource of external ?? []) checkExternal(resource);
   if (manageCgroups !== undefined && !CGROUP_MODES.includes(manageCgroups)) {
     throw usage(`--manage-cgroups: '${manageCgroups}' is none of ${CGROUP_MODES.join(', ')}`);
@@ -114,6 +121,7 @@ function checkTracking(options: DumpOptions): void {
   const name = prevImagesDir !== undefined ? '--prev-images-dir' : trackMem && '--track-mem';
   if (!name) return;
   if (maxPause !== undefined) throw unsupported(`${name} with --max-pause: not yet`);
+  if (options.snapshot) throw unsupported(`${name} with --snapshot: not yet`);
   if (skipPages === 'lazy') {
     const reason = 'a set either leaves pages to a parent or lists them without holding them';
     throw unsupported(`${name} with --skip-pages=lazy: ${reason}`);
@@ -143,6 +151,24 @@ function checkLive({ maxPause, maxRounds, onSlow, skipPages }: DumpOptions): voi
   if (maxRounds !== undefined && !(maxRounds >= 1)) throw usage('--max-rounds: at least 1');
   if (onSlow !== undefined && !ON_SLOW.includes(onSlow)) {
     throw usage(`--on-slow: '${onSlow}' is none of ${ON_SLOW.join(', ')}`);
+  }
+}
+
+function checkSnapshot(options: DumpOptions): void {
+  if (!options.snapshot) return;
+  if (!options.leaveRunning) {
+    throw usage(
+      '--snapshot without --leave-running: a tree that does not go on need not be let go early',
+    );
+  }
+  if (options.maxPause !== undefined) {
+    throw usage('--snapshot and --max-pause exclude each other: both copy outside of the pause');
+  }
+  if (options.skipPages) throw usage('--snapshot with --skip-pages: no pages are copied');
+  if (options.actionScript?.length) {
+    throw usage(
+      '--snapshot with --action-script: scripts see the tree frozen until the set is complete',
+    );
   }
 }
 

@@ -35,6 +35,7 @@ export function requestOf(session: Session, dir: string): DumpRequest | PreDumpR
     ghost_limit: ghostLimit,
     ...liveOf(options),
     ...(track && { track }),
+    ...(options.snapshot && { snapshot: true }),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { now } from '../clock.js';
-import type { LiveFacts, TrackFacts } from '../helper/protocol.js';
+import type { LiveFacts, SnapshotFacts, TrackFacts } from '../helper/protocol.js';
 import type { ImageFile } from '../images/set.js';
 import type { DumpOptions } from './options.js';
 import { actionOf } from './request.js';
@@ -38,6 +38,14 @@ export interface LiveResult {
   /** How often the tree was stopped before, and for how long at most, in microseconds. */
   stops: number;
   longestUs: number;
+}
+
+export interface SnapshotResult {
+  /** Pages that were copied after the pause. */
+  copiedAfter: number;
+  /** Microseconds: of the pause, for making the children that kept them; of a second stop, at the end. */
+  cloneUs: number;
+  reapUs: number;
 }
 
 export interface TrackResult {
@@ -89,6 +97,8 @@ export interface DumpResult extends Taken {
   pageStore?: string;
   /** With `maxPause`: how the running tree was copied before the freeze. */
   live?: LiveResult;
+  /** With `snapshot`: how the memory was copied after the pause. */
+  snapshot?: SnapshotResult;
   threads: number;
   processes: ProcessResult[];
 }
@@ -120,12 +130,14 @@ export function makeResult(
   const { captured, processes } = tally;
   const taken = takenOf(session, made, tally, frozen, start);
   const live = captured!.live && liveOf(captured!.live);
+  const snapshot = captured!.snapshot && snapshotOf(captured!.snapshot);
   return {
     ...taken,
     left: LEFT[actionOf(options)],
     skipPages: options.skipPages ?? false,
     ...(options.pageStore !== undefined && { pageStore: resolve(options.pageStore) }),
     ...(live && { live }),
+    ...(snapshot && { snapshot }),
     threads: processes.reduce((sum, { threads }) => sum + threads, 0),
     processes,
     warnings: [...taken.warnings, ...tooLong(options, taken.pauseUs)],
@@ -172,6 +184,10 @@ function trackOf({ since, tracked, keeper }: TrackFacts, parent: string | undefi
 function liveOf({ estimate_us, longest_us, ...rest }: LiveFacts): LiveResult {
   const { rounds, copied, left, stops } = rest;
   return { rounds, copied, left, estimateUs: estimate_us, stops, longestUs: longest_us };
+}
+
+function snapshotOf({ clone_us, reap_us, copied_after }: SnapshotFacts): SnapshotResult {
+  return { copiedAfter: copied_after, cloneUs: clone_us, reapUs: reap_us };
 }
 
 /** The pause that was allowed, and what it became. */

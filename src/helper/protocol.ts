@@ -68,6 +68,8 @@ export interface DumpRequest {
     /** Where the pause would be longer: dump nevertheless, fail, or slow the tree down. */
     on_slow: 'dump' | 'fail' | 'throttle';
   };
+  /** With `after: 'run'`, `copy: 'all'` and none of the others: copy pages after the thaw, as they were at the freeze. */
+  snapshot?: boolean;
   track?: TrackRequest;
 }
 
@@ -203,6 +205,15 @@ export interface LiveFacts {
   slow: boolean;
 }
 
+/** How pages were kept for a copy after the thaw. */
+export interface SnapshotFacts {
+  /** Microseconds: of the pause, for making the children; of a second stop, for taking them away. */
+  clone_us: number;
+  reap_us: number;
+  /** Pages that were copied after the thaw. */
+  copied_after: number;
+}
+
 /** How a tree's writes are tracked. */
 export interface TrackFacts {
   /** As asked for, where it is known what was written since; else absent, and everything was copied. */
@@ -240,6 +251,8 @@ export interface CapturedFrame {
   own_ns: Namespaces;
   /** Of a dump in rounds. */
   live?: LiveFacts;
+  /** Of a dump after the thaw. */
+  snapshot?: SnapshotFacts;
   track?: TrackFacts;
   /** Read while the tree was frozen. */
   clocks?: { monotonic_ns: Hex; boottime_ns: Hex };

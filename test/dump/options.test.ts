@@ -4,6 +4,7 @@ import { CkptError } from '../../src/errors.js';
 import { checkOptions, type DumpOptions } from '../../src/dump/options.js';
 
 const good: DumpOptions = { tree: 5, imagesDir: '/d' };
+const snap: DumpOptions = { ...good, leaveRunning: true, snapshot: true };
 
 function refusal(options: object): CkptError {
   try {
@@ -17,6 +18,7 @@ function refusal(options: object): CkptError {
 
 test('what can be honoured passes', () => {
   checkOptions(good);
+  checkOptions(snap);
   checkOptions({ ...good, leaveRunning: true, skipPages: 'lazy', timeout: 0.5, statusFd: 2 });
 });
 
@@ -31,6 +33,12 @@ test('what is missing, contradictory or senseless is a usage error that names th
     [{ ...good, skipPages: 'some' }, /neither all nor lazy/],
     [{ ...good, skipPages: '' }, /^--skip-pages/],
     [{ ...good, manageCgroups: 'strict' }, /^--manage-cgroups: 'strict' is none of soft/],
+    [{ ...good, snapshot: true }, /^--snapshot without --leave-running/],
+    [{ ...snap, leaveRunning: false, leaveStopped: true }, /^--snapshot without/],
+    [{ ...snap, maxPause: 10 }, /^--snapshot and --max-pause exclude/],
+    [{ ...snap, skipPages: 'lazy' }, /^--snapshot with --skip-pages/],
+    [{ ...snap, skipPages: 'all', pageStore: '/s' }, /^--snapshot with --skip-pages/],
+    [{ ...snap, actionScript: ['/x'] }, /^--snapshot with --action-script/],
     [{ ...good, timeout: -1 }, /^--timeout/],
     [{ ...good, timeout: NaN }, /^--timeout/],
     [{ ...good, maxPause: 0 }, /^--max-pause: 0 ms is no time/],
@@ -67,6 +75,8 @@ test('what does not go together with a chain is refused', () => {
   const cases: [object, RegExp][] = [
     [{ ...chain, maxPause: 10 }, /^--prev-images-dir with --max-pause/],
     [{ ...good, trackMem: true, maxPause: 10 }, /^--track-mem with --max-pause/],
+    [{ ...chain, leaveRunning: true, snapshot: true }, /^--prev-images-dir with --snapshot/],
+    [{ ...snap, trackMem: true }, /^--track-mem with --snapshot/],
     [{ ...chain, skipPages: 'lazy' }, /^--prev-images-dir with --skip-pages=lazy/],
     [{ ...chain, skipPages: 'all', pageStore: '/s' }, /^--prev-images-dir with --page-store/],
   ];

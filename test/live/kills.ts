@@ -3,14 +3,16 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dump } from '../../src/index.js';
 import { median } from '../bench/goals.js';
 import { DumpCommand } from '../soak/command.js';
 import type { Victim } from '../soak/kill.js';
 import { looksComplete } from '../soak/set.js';
 import { sameAgain, settled } from '../soak/snapshot.js';
-import { procText } from '../support/proc.js';
+import { descendants, procText } from '../support/proc.js';
 import { Target } from '../support/target.js';
 import { withTemp } from '../support/temp.js';
+import { until } from '../support/until.js';
 import { nsPerPage } from './cost.js';
 import { needsMode } from './modes.js';
 
@@ -21,7 +23,7 @@ const OPTIONS = {
   snapshot: ['--snapshot'],
 };
 
-/** The dumps that watch the memory of a tree while it runs, and do not leave it watched. */
+/** The dumps that watch the memory of a tree while it runs, or have it kept, and leave nothing of that. */
 export type Watching = keyof typeof OPTIONS;
 
 /** What is left of tracking would cost a page some microseconds: far more than its own half. */
@@ -39,17 +41,17 @@ function start({ mode, target, images }: Scene): Promise<DumpCommand> {
   return DumpCommand.start(['-t', `${target.pid}`, '-D', images, '-R', ...OPTIONS[mode]]);
 }
 
-/** How long such a dump takes when nobody disturbs it, whatever comes of it; it has to watch memory. */
+/** How long such a dump takes when nobody disturbs it, whatever comes of it; it has to hold memory. */
 async function undisturbed(scene: Scene): Promise<number> {
-  const dump = await start(scene);
+  const command = await start(scene);
   let seen = false;
-  while (dump.isRunning) {
-    seen ||= watched(scene.target.pid).length > 0;
+  while (command.isRunning) {
+    seen ||= watched(scene.target.pid).length > 0 || childrenOf(scene.target).some(isAlive);
     await sleep(5);
   }
-  await dump.ended();
-  if (!seen) throw new Error(`no dump was seen to watch the memory of its target: ${scene.mode}`);
-  return performance.now() - dump.start;
+  await command.ended();
+  if (!seen) throw new Error(`no dump was seen to hold the memory of its target: ${scene.mode}`);
+  return performance.now() - command.start;
 }
 
 /** Mappings that a userfaultfd watches: `um`, `uw` and `ui` of proc_pid_smaps(5). */
@@ -58,15 +60,31 @@ export function watched(pid: number): string[] {
   return flags.filter((line) => / u[mwi]\b/.test(line));
 }
 
+/** Snapshot children, as /proc/PID/stat tells of them. */
+function childrenOf({ pid }: Target): string[] {
+  const stats = descendants(pid).map((child) => procText(`/proc/${child}/stat`));
+  return stats.filter((stat) => stat.includes('(ckpt-snapshot)'));
+}
+
+const isAlive = (stat: string): boolean => !stat.includes(') Z ');
+
+/** What a helper leaves that is killed is dead, and goes with the next dump. */
+async function takeChildrenAway({ target, images }: Scene): Promise<void> {
+  if (childrenOf(target).length === 0) return;
+  await until('the end of snapshot children', () => !childrenOf(target).some(isAlive));
+  await dump({ tree: target.pid, imagesDir: images, leaveRunning: true, skipPages: 'all' });
+}
+
 /** Kills one of the two at a moment; whether it was still there. */
 async function killOnce(scene: Scene, victim: Victim, atMs: number): Promise<boolean> {
   const { target, images } = scene;
   const before = await settled(target.pid);
-  const dump = await start(scene);
-  await sleep(Math.max(0, atMs - (performance.now() - dump.start)));
-  const hit = dump.kill(victim);
-  await dump.ended();
+  const command = await start(scene);
+  await sleep(Math.max(0, atMs - (performance.now() - command.start)));
+  const hit = command.kill(victim);
+  await command.ended();
   if (hit && victim === 'orchestrator' && looksComplete(images)) return false; // at its very end
+  if (victim === 'helper') await takeChildrenAway(scene);
   await sameAgain(target.pid, before);
   const left = watched(target.pid);
   if (left.length > 0) throw new Error(`${left.length} mappings are still watched: ${left[0]}`);

@@ -20,6 +20,13 @@ pub struct Namespaces {
     time_for_children: Hex,
 }
 
+impl Namespaces {
+    /// Children are born into the same ones.
+    pub fn are_childrens(&self) -> bool {
+        (self.pid, self.time) == (self.pid_for_children, self.time_for_children)
+    }
+}
+
 /// 0 for a kind that the kernel does not have.
 pub fn capture(pid: i32) -> Result<Namespaces> {
     let inode = |kind: &str| match fs::read_link(format!("/proc/{pid}/ns/{kind}")) {

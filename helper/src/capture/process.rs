@@ -1,5 +1,9 @@
 //! Everything about stopped processes and their threads, in the order that the kernel demands.
 
+mod child;
+
+pub use child::{fork, reap};
+
 use super::refuse;
 use super::regs::Context;
 use super::signals;

@@ -79,6 +79,13 @@ impl Sequence {
 }
 
 impl Rseq {
+    /// All of the area, in which the kernel notes where the thread runs.
+    pub fn area(&self, memory: &File) -> std::io::Result<Vec<u8>> {
+        let mut area = vec![0; self.size as usize];
+        memory.read_exact_at(&mut area, self.ptr.0)?;
+        Ok(area)
+    }
+
     /// Put the `rseq_cs` field back, which the kernel clears when the thread runs elsewhere.
     pub fn put_back(&self, memory: &File) -> std::io::Result<()> {
         memory.write_all_at(&self.cs.0.to_ne_bytes(), self.ptr.0 + RSEQ_CS)

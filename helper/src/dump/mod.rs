@@ -6,6 +6,7 @@ mod chain;
 mod follow;
 mod pass;
 mod predump;
+pub mod reap;
 mod throttle;
 mod told;
 mod track;
@@ -16,14 +17,15 @@ use crate::freeze::Frozen;
 use crate::limit::Limit;
 use crate::memory::Changes;
 use crate::urgent::Urgent;
-use crate::wire::{Action, DumpRequest, Request, Wire};
+use crate::wire::{Action, DumpRequest, PageCopy, Request, Wire};
 use approach::{approach, Approach};
 use chain::Chain;
 use pass::{Facts, Prepared};
 pub use predump::predump;
+use reap::{reap, Reaper};
 use std::thread;
 use std::time::{Duration, Instant};
-use told::{Captured, Done, Times};
+use told::{Captured, Done, SnapshotTold, Times};
 pub use track::track;
 
 /// How often, and after how long, a tree is tried again that could not be taken as it was.
@@ -44,9 +46,11 @@ struct Taken {
 /// Answer a `dump` request. Errors: whatever went wrong; the tree then runs on in the state in
 /// which it was found, and the files we made are gone.
 pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
+    check(request)?;
     let start = Instant::now();
     let (chain, mut changes) =
         Chain::begin(request.tree, request.track.as_ref(), request.live.is_some())?;
+    let _reaper = request.snapshot.then_some(Reaper(request.tree)); // dropped last
     let mut taken = take(request, (&chain, &mut changes), false, (limit, wire))?;
     if taken.held.is_none() && taken.prepared.memory.confirm().is_err() {
         // What was assumed from before the freeze has changed: once more, assuming nothing.
@@ -57,12 +61,13 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
         taken.times.frozen = taken.times.frozen.map(|frozen| frozen + paused);
     }
     let Taken { mut prepared, mut facts, mut times, approach, held } = taken;
+    let snapshot = copy_snapshots(request.tree, &mut prepared, &times, (limit, wire))?;
     prepared.memory.settle(limit)?;
     facts.files.complete();
     times.total = micros(start);
     told::send(&prepared, &facts, limit, wire)?;
-    let track = chain.told(&prepared.memory.changes);
-    wire.send(&Captured::new(&prepared, &facts, times, (approach, track))?, limit)?;
+    let told = (approach, chain.told(&prepared.memory.changes), snapshot);
+    wire.send(&Captured::new(&prepared, &facts, times, told)?, limit)?;
     if held.is_some() || chain.makes_epoch() {
         let Request::Finish { action } = wire.receive(limit)? else {
             return Err(Error::new(Code::Protocol, "expected finish"));
@@ -76,6 +81,31 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
     prepared.memory.keep();
     facts.files.ghosts.keep();
     Ok(())
+}
+
+/// Errors: `Protocol` for a request that contradicts itself.
+fn check(request: &DumpRequest) -> Result<()> {
+    let whole = (request.after, request.copy) == (Action::Run, PageCopy::All);
+    if request.snapshot && (!whole || request.live.is_some() || request.track.is_some()) {
+        let what = "a snapshot is of all pages at once, of a tree that runs on";
+        return Err(Error::new(Code::Protocol, what));
+    }
+    Ok(())
+}
+
+/// After the thaw: copy what snapshot children keep, if there are any, and take those away.
+fn copy_snapshots(
+    root: i32,
+    prepared: &mut Prepared,
+    times: &Times,
+    (limit, wire): (&Limit, &Wire),
+) -> Result<Option<SnapshotTold>> {
+    let Some(clone_us) = times.clone else { return Ok(None) };
+    let progress = &mut |done, total| wire.progress("copy", done, total);
+    let copied_after = prepared.memory.copy_snapshots(limit, progress)?;
+    // The copy is good even where the tree has ended, or cannot be stopped now.
+    let reap_us = reap(root, limit).unwrap_or_default().as_micros() as u64;
+    Ok(Some(SnapshotTold { clone_us, reap_us, copied_after }))
 }
 
 /// Take the tree when it can be taken: a thread that has yet to recover from a dump which was killed
@@ -103,6 +133,7 @@ fn try_to_take(
     exact: bool,
     (limit, wire): (&Limit, &Wire),
 ) -> Result<Taken> {
+    reap(request.tree, limit)?;
     let mut prepared = Prepared::new(request, std::mem::take(changes), exact, limit)?;
     let captured = capture(request, chain, &mut prepared, (limit, wire));
     let (facts, times, approach, held) = captured.inspect_err(|_| {

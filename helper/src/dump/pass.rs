@@ -3,7 +3,7 @@
 use super::micros;
 use super::told::{Clocks, Times};
 use crate::capture::files::{self, fact::Kind, FileTable, PathOf};
-use crate::capture::process::{self, Process};
+use crate::capture::process::{self, Process, Stopped};
 use crate::capture::vma::Vma;
 use crate::capture::Paths;
 use crate::error::{Code, Error, Result};
@@ -98,6 +98,9 @@ pub fn capture(
     prepared.memory.scan(limit)?;
     times.scan = micros(start);
 
+    if request.snapshot {
+        times.clone = Some(leave_to_children(prepared, &stopped, limit)?);
+    }
     let start = Instant::now();
     let progress = &mut |done, total| wire.progress("copy", done, total);
     urgent.at_ease(|| prepared.memory.copy(limit, progress))?;
@@ -107,6 +110,16 @@ pub fn capture(
     let processes = process::capture(tasks, stopped, paths, &mut prepared.gadgets)?;
     times.capture += micros(start);
     Ok(Facts { processes, files, clocks })
+}
+
+/// Have children keep the memory for what comes after the thaw. Microseconds that their making took.
+fn leave_to_children(prepared: &mut Prepared, stopped: &[Stopped], limit: &Limit) -> Result<u64> {
+    prepared.memory.check_snapshot()?;
+    let start = Instant::now();
+    let children = process::fork(stopped, &mut prepared.gadgets)?;
+    let took = micros(start);
+    prepared.memory.leave_to(children, limit)?;
+    Ok(took)
 }
 
 fn paths_of(pid: i32, table: &mut FileTable) -> Result<Paths> {

@@ -44,6 +44,9 @@ pub struct Times {
     pub capture: u64,
     pub scan: u64,
     pub copy: u64,
+    /// Making snapshot children.
+    #[serde(skip)]
+    pub clone: Option<u64>,
     /// Of all tries; None while the tree is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<u64>,
@@ -84,6 +87,18 @@ pub struct Captured {
     live: Option<Approach>,
     #[serde(skip_serializing_if = "Option::is_none")]
     track: Option<Tracked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotTold>,
+}
+
+/// docs/protocol.md, "captured".
+#[derive(Clone, Copy, Serialize)]
+pub struct SnapshotTold {
+    /// Microseconds of the pause that the children took, and of the stop in which they went.
+    pub clone_us: u64,
+    pub reap_us: u64,
+    /// Pages that were copied after the thaw.
+    pub copied_after: u64,
 }
 
 impl Captured {
@@ -91,7 +106,7 @@ impl Captured {
         prepared: &Prepared,
         facts: &Facts,
         times_us: Times,
-        (live, track): (Option<Approach>, Option<Tracked>),
+        (live, track, snapshot): (Option<Approach>, Option<Tracked>, Option<SnapshotTold>),
     ) -> Result<Self> {
         let captured =
             Captured::of_pages(facts.processes.len(), prepared.memory.totals(), times_us, track)?;
@@ -100,6 +115,7 @@ impl Captured {
             clocks: Some(facts.clocks),
             hugetlb: prepared.memory.hugetlb().to_vec(),
             live,
+            snapshot,
             ..captured
         })
     }
@@ -124,6 +140,7 @@ impl Captured {
             helper_peak_kib: Status::read(own)?.number("VmHWM", 10)?,
             live: None,
             track,
+            snapshot: None,
         })
     }
 }

@@ -70,6 +70,21 @@ impl Frozen {
         Err(not_stopping(stuck.unwrap_or(root)))
     }
 
+    /// Freeze the main thread of a process alone.
+    ///
+    /// Errors: `TargetGone`, `Permission`, `Kernel` for a thread that does not stop, those of `limit`.
+    pub fn leader(pid: i32, limit: &Limit) -> Result<Frozen> {
+        let leader = Seen { pid, ppid: 0, tids: vec![pid], zombie: false };
+        let mut held = Held::default();
+        held.seize_all(std::slice::from_ref(&leader))?;
+        let since = Instant::now();
+        if let Some(tid) = held.stop_all(OUT, limit)? {
+            return Err(not_stopping(tid));
+        }
+        let tasks = tasks_of(vec![leader], &held)?;
+        Ok(Frozen { tasks, held, since })
+    }
+
     /// When the first task was stopped.
     pub fn since(&self) -> Instant {
         self.since

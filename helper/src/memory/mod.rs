@@ -1,8 +1,8 @@
 //! Page data: which pages hold data, and their bytes. `Memory` is all of it for one dump.
 //!
-//! tracker, rounds, slots, gather: copied while it still runs · changes, running: what was written
-//! since an earlier set · spans: what to look for where · scan, finders, entries: which pages ·
-//! shmem: of which segments ·
+//! tracker, rounds, slots, gather: copied while it still runs · snapshot: after the thaw, from a
+//! child · changes, running: what was written since an earlier set · spans: what to look for where ·
+//! scan, finders, entries: which pages · shmem: of which segments ·
 //! copy, pages_file: their bytes · runs, facts: how it is told
 
 mod changes;
@@ -20,6 +20,7 @@ mod runs;
 mod scan;
 mod shmem;
 mod slots;
+mod snapshot;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use scan::Pages;
 pub use scan::Scanner;
 use serde::Serialize;
 use shmem::{Segment, Segments};
+use snapshot::Snapshot;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,8 @@ struct Space {
     finished: Option<Finished>,
     /// Name of the file with its pages.
     file: Option<String>,
+    /// What keeps its pages, until they are copied.
+    snapshot: Option<Snapshot>,
 }
 
 /// The memory of a tree, from before the freeze until it is told.
@@ -127,7 +131,8 @@ impl Memory {
         limit: &Limit,
     ) -> Result<Self> {
         // Where the pause is long anyway or does not matter, there is nothing to win.
-        let brief = request.copy != PageCopy::All || request.live.is_some() || changes.know_some();
+        let elsewhere = request.live.is_some() || request.snapshot || changes.know_some();
+        let brief = request.copy != PageCopy::All || elsewhere;
         let assume = request.after == Action::Run && brief && !exact;
         let files = match request.copy {
             PageCopy::None => None,
@@ -249,8 +254,14 @@ impl Memory {
         for vma in &mappings.vmas {
             self.segments.add_mapping(pid, vma)?;
         }
-        let pages = Pages::default();
-        self.spaces.push(Space { mappings, pages, copied: None, finished: None, file: None });
+        self.spaces.push(Space {
+            mappings,
+            pages: Pages::default(),
+            copied: None,
+            finished: None,
+            file: None,
+            snapshot: None,
+        });
         Ok(())
     }
 
@@ -281,11 +292,12 @@ impl Memory {
             true => space.pages.runs.pages(),
             false => space.pages.runs.wanted(lazy_too),
         };
-        let of_spaces: u64 = self.spaces.iter().map(wanted).sum();
+        let now = self.spaces.iter().filter(|space| space.snapshot.is_none());
+        let of_spaces: u64 = now.map(wanted).sum();
         let of_segments: u64 = self.segments.iter().map(|segment| segment.runs.pages()).sum();
         let (mut done, total) = (0, of_spaces + of_segments);
         let threads = self.threads;
-        for space in &mut self.spaces {
+        for space in self.spaces.iter_mut().filter(|space| space.snapshot.is_none()) {
             let pid = space.mappings.pid;
             if self.rounds.follows(pid) {
                 space.finished = self.rounds.finish(pid, &mut space.pages, (threads, limit))?;

@@ -26,6 +26,13 @@ impl PagesFile {
         })
     }
 
+    /// Fill `bytes` from there. Errors: `Write`.
+    pub fn read(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(bytes, offset).map_err(|e| {
+            self.failed("reading", e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+        })
+    }
+
     /// Copy `length` bytes into another file, from and to these offsets; without a detour through
     /// our memory, and where the file system can, by sharing them.
     ///

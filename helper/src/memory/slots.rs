@@ -107,7 +107,7 @@ impl Slots {
     }
 
     /// Tell of the runs' pages, in order, which slots they have.
-    fn split(&self, runs: &[Run], tell: &mut dyn FnMut(u64, u64, Option<u64>)) {
+    pub fn split(&self, runs: &[Run], tell: &mut dyn FnMut(u64, u64, Option<u64>)) {
         let mut pieces = self.pieces.iter().peekable();
         for run in runs {
             let (mut page, end) = (run.page, run.page + u64::from(run.pages));

@@ -1,9 +1,11 @@
 //! Threads that are lent to us: from the first change of their registers until all is put back.
 
+mod cradle;
 #[cfg(test)]
 mod tests;
 
-use super::script::Results;
+use super::child::Child;
+use super::script::{Makes, Results};
 use super::site::{Laid, Site};
 use super::Job;
 use super::{frame, gadget};
@@ -23,6 +25,9 @@ use std::time::Duration;
 /// The calls made here never sleep; a thread that does not come back is kept from running, by a
 /// frozen control group for instance.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// But one that makes a child copies the page tables: 20 ms for each GiB of small pages.
+const FORKING: Duration = Duration::from_secs(60);
 
 /// Calls of a chain. More frames would touch more of the target's memory.
 pub(super) const CHAIN: usize = 12;
@@ -49,6 +54,10 @@ struct Thread<'a> {
     returned: Vec<Option<i64>>,
     /// Descriptors that it made for us.
     fetched: Vec<OwnedFd>,
+    /// What its area of restartable sequences held, if it is to make a child.
+    area: Vec<u8>,
+    /// Children that it made for us.
+    children: Vec<Child>,
     /// Signals that came while the thread ran for us, to be sent again when it is its own.
     again: Vec<Signal>,
 }
@@ -84,6 +93,8 @@ impl<'a, 'm> Lent<'a, 'm> {
             chained: job.chained().collect(),
             returned: vec![None; job.script.len()],
             fetched: Vec::new(),
+            area: cradle::area_of(job, site),
+            children: Vec::new(),
             again: Vec::new(),
         };
         if job.seccomp {
@@ -112,8 +123,10 @@ impl<'a, 'm> Lent<'a, 'm> {
             for thread in self.threads.iter_mut().filter(calling) {
                 thread.wait_syscall_stop()?; // at its exit
                 thread.take_result(n)?;
-                if thread.job.script.makes(n).is_some() {
-                    thread.fetch(n)?;
+                match thread.job.script.makes(n) {
+                    Some(Makes::Descriptor(_)) => thread.fetch(n)?,
+                    Some(Makes::Child) => thread.adopt()?,
+                    None => {}
                 }
             }
         }
@@ -154,8 +167,11 @@ impl<'a, 'm> Lent<'a, 'm> {
             let returned: Vec<i64> = thread.returned.iter().flatten().copied().collect();
             thread.job.script.check(thread.job.tid, &returned)?;
             let bytes = site.read(thread.room, thread.job.script.room_size())?;
-            let Thread { site, fetched, .. } = thread;
-            results.push((site, Results { returned, bytes, fetched }));
+            for child in &thread.children {
+                thread.put_back_in(child, site)?;
+            }
+            let Thread { site, fetched, children, .. } = thread;
+            results.push((site, Results { returned, bytes, fetched, children }));
         }
         results.reverse();
         Ok(results)
@@ -191,23 +207,30 @@ impl Thread<'_> {
         self.again.iter().try_for_each(|&signal| kill(Pid::from_raw(pid), signal))
     }
 
+    /// Those that hold as long as we have it.
+    fn options(&self) -> Options {
+        const PTRACE_O_SUSPEND_SECCOMP: i32 = 1 << 21;
+        let seccomp = if self.job.seccomp { PTRACE_O_SUSPEND_SECCOMP } else { 0 };
+        Options::PTRACE_O_TRACESYSGOOD | Options::from_bits_retain(seccomp)
+    }
+
     /// Until we let go of it, and not a moment longer, the thread's filter does not see its calls.
     fn suspend_seccomp(&self) -> Result<()> {
-        const PTRACE_O_SUSPEND_SECCOMP: i32 = 1 << 21;
-        let options = Options::PTRACE_O_TRACESYSGOOD.bits() | PTRACE_O_SUSPEND_SECCOMP;
-        let options = Options::from_bits_retain(options);
-        ptrace::setoptions(Pid::from_raw(self.job.tid), options).map_err(|errno| {
+        ptrace::setoptions(Pid::from_raw(self.job.tid), self.options()).map_err(|errno| {
             Error::of_task(self.job.tid, "putting its seccomp filter aside", errno)
                 .with_remedy("run ckpt with CAP_SYS_ADMIN, and under no seccomp filter itself")
         })
     }
 
     fn call(&self, n: usize, site: &Site) -> Result<()> {
-        let next = match self.job.script.makes(n) {
-            Some(fd) => self.lay_close(fd, site)?,
-            None => self.rest.rsp,
-        };
-        self.make(self.job.script.nth(n, self.room), next)
+        let (nr, mut args) = self.job.script.nth(n, self.room);
+        let mut next = self.rest.rsp;
+        match self.job.script.makes(n) {
+            Some(Makes::Descriptor(fd)) => next = self.lay_close(fd, site)?,
+            Some(Makes::Child) => args[1] = self.lay_cradle(site)?,
+            None => {}
+        }
+        self.make((nr, args), next)
     }
 
     /// Set out for a call that returns to the frame at `next`.
@@ -304,9 +327,14 @@ impl Thread<'_> {
     /// Wait for a stop, and have the thread go on from others as `how` says.
     fn wait_for(&mut self, wanted: Stop, how: Resume) -> Result<()> {
         let tid = self.job.tid;
+        let patience = if self.job.script.forks() { FORKING } else { PATIENCE };
         loop {
-            match stop::wait(tid, PATIENCE, &Limit::default())? {
+            match stop::wait(tid, patience, &Limit::default())? {
                 Waited::Stopped(stop) if stop == wanted => return Ok(()),
+                Waited::Stopped(Stop::Clone) => {
+                    let pid = ptrace::getevent(Pid::from_raw(tid)).map_err(|e| self.failed(e))?;
+                    self.children.push(Child::new(pid as i32));
+                }
                 Waited::Stopped(Stop::Signal(libc::SIGSTOP)) => self.again.push(Signal::SIGSTOP),
                 // SIGCONT to a stopped process, or the like: no part of the call.
                 Waited::Stopped(Stop::Group(_) | Stop::Interrupted) => {}

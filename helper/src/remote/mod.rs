@@ -21,7 +21,8 @@
 //! rt_sigreturn would forget, is as it was. The thread's sleep goes on as if nothing had been.
 //!
 //! A call that makes a descriptor returns to a frame which sets out to close it: so a tracer that
-//! dies before it has fetched that leaves none behind.
+//! dies before it has fetched that leaves none behind. A child that is made (child.rs) begins at a
+//! frame which sets out to end it.
 //!
 //! PTRACE_SINGLESTEP would make one stop of two, but must not be used: the trap flag outlives the
 //! tracer, and the SIGTRAP that comes of it kills the thread; and where SIGTRAP is blocked or
@@ -33,6 +34,7 @@
 //! by side, as many as there is dead memory for, and so wait together.
 
 mod bell;
+mod child;
 mod frame;
 mod gadget;
 mod lent;
@@ -40,6 +42,7 @@ mod script;
 mod site;
 
 pub use bell::Bell;
+pub use child::{Child, NAME as CHILD};
 pub use frame::is_needed as is_healing;
 pub use gadget::Gadgets;
 pub use script::{Arg, Asked, Results, Room, Script};
@@ -48,6 +51,7 @@ pub use site::Site;
 use crate::capture::regs::Context;
 use crate::error::Result;
 use lent::Lent;
+use script::Makes;
 use std::time::Instant;
 
 /// A thread in a ptrace-stop, which was seized with PTRACE_O_TRACESYSGOOD, what it was doing when
@@ -69,10 +73,14 @@ impl Job<'_> {
         self.bell.iter().flat_map(|_| self.script.writing())
     }
 
-    /// Bytes of frames for a chain, or for the one that closes what is to be fetched.
+    /// Bytes of frames for a chain, for the one that closes what is to be fetched, or for a child.
     fn steps_size(&self) -> u64 {
-        let fetches = (0..self.script.len()).any(|n| self.script.makes(n).is_some());
-        let steps = self.chained().take(lent::CHAIN).count().max(usize::from(fetches));
+        let making = (0..self.script.len()).map(|n| match self.script.makes(n) {
+            Some(Makes::Child) => child::STEPS,
+            Some(Makes::Descriptor(_)) => 1,
+            None => 0,
+        });
+        let steps = self.chained().take(lent::CHAIN).count().max(making.max().unwrap_or(0));
         steps as u64 * frame::STEP
     }
 }

@@ -1,6 +1,7 @@
 //! The system calls that a thread is to make, settled before it makes the first, and what came of
 //! them. So threads can make their calls side by side.
 
+use super::child::Child;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
@@ -38,8 +39,16 @@ struct Call {
     nr: i64,
     args: [Arg; 6],
     may_fail: bool,
-    /// The descriptor that it will make, which is then fetched.
-    makes: Option<i32>,
+    makes: Option<Makes>,
+}
+
+/// What a call makes that is for us alone.
+#[derive(Clone, Copy)]
+pub(super) enum Makes {
+    /// A descriptor of this number, which is then fetched.
+    Descriptor(i32),
+    /// A child, by clone(2), whose second argument is its stack.
+    Child,
 }
 
 #[derive(Default)]
@@ -81,13 +90,25 @@ impl Script {
         fd: i32,
     ) -> Asked {
         let asked = self.call(what, nr, args.map(Arg::Is));
-        self.calls[asked.0].makes = Some(fd);
+        self.calls[asked.0].makes = Some(Makes::Descriptor(fd));
         asked
     }
 
-    /// The descriptor that a call makes, if it does.
-    pub(super) fn makes(&self, n: usize) -> Option<i32> {
+    /// Add a call that makes a child with a copy of the address space, which stays stopped and is
+    /// ours (child.rs). Its parent is told nothing of it by a signal.
+    pub fn fork(&mut self, what: &'static str) -> Asked {
+        let asked = self.call(what, libc::SYS_clone, [Arg::Is(libc::CLONE_FILES as u64)]);
+        self.calls[asked.0].makes = Some(Makes::Child);
+        asked
+    }
+
+    /// What a call makes, if it does.
+    pub(super) fn makes(&self, n: usize) -> Option<Makes> {
         self.calls[n].makes
+    }
+
+    pub(super) fn forks(&self) -> bool {
+        self.calls.iter().any(|call| matches!(call.makes, Some(Makes::Child)))
     }
 
     /// How many calls there are.
@@ -150,6 +171,8 @@ pub struct Results {
     pub(super) bytes: Vec<u8>,
     /// What was fetched, in the order of the calls.
     pub(super) fetched: Vec<OwnedFd>,
+    /// Children that were made, in the order of the calls.
+    pub(super) children: Vec<Child>,
 }
 
 impl Results {
@@ -161,6 +184,11 @@ impl Results {
     /// What was fetched, in the order of the calls.
     pub fn fetched(self) -> Vec<OwnedFd> {
         self.fetched
+    }
+
+    /// Children that were made, in the order of the calls.
+    pub fn children(self) -> Vec<Child> {
+        self.children
     }
 
     /// What was written there.

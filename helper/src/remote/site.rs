@@ -130,6 +130,11 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
+    /// Put back in a child what was there before its parent's frames were laid.
+    pub(super) fn put_back_in(&self, child: &File) -> std::io::Result<()> {
+        child.write_all_at(&self.saved, self.lowest())
+    }
+
     fn lowest(&self) -> u64 {
         self.top - self.saved.len() as u64
     }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::memory::runs::Run;
+use crate::memory::snapshot::Snapshot;
 use crate::memory::{shmem, PAGE};
 use crate::proc;
 use nix::errno::Errno;
@@ -15,6 +16,8 @@ use std::os::unix::fs::FileExt;
 pub enum Source<'a> {
     /// A stopped process; a run's page number is an address.
     Process { pid: i32, mem: File },
+    /// A process as it was; a run's page number is an address.
+    Snapshot(&'a Snapshot),
     /// Shared memory; a run's page number is an offset.
     Segment(&'a File),
 }
@@ -30,7 +33,7 @@ impl Source<'_> {
     pub fn read(&self, runs: &[Run], buffer: &mut [u8]) -> Result<()> {
         let done = match self {
             Source::Process { pid, .. } => read_process(*pid, runs, buffer),
-            Source::Segment(_) => 0,
+            Source::Snapshot(_) | Source::Segment(_) => 0,
         };
         let mut at = 0;
         for run in runs {
@@ -66,6 +69,7 @@ impl Source<'_> {
                 let errno = e.raw_os_error().map_or(Errno::ESRCH, Errno::from_raw);
                 Error::of_task(*pid, &format!("reading its memory at {start:#x}"), errno)
             }),
+            Source::Snapshot(snapshot) => snapshot.read(bytes, start),
             Source::Segment(file) => read_padded(file, bytes, start),
         }
     }

@@ -5,6 +5,7 @@ mod files;
 mod rounds;
 mod scanning;
 mod segments;
+mod snapshot;
 mod swapped;
 mod telling;
 mod zeros;
@@ -43,6 +44,7 @@ fn request(copy: PageCopy, images_dir: &Path) -> DumpRequest {
         timeout_ms: 0,
         live: None,
         track: None,
+        snapshot: false,
     }
 }
 

@@ -50,7 +50,7 @@ fn assert_copied(memory: &Memory, fixture: &Fixture) {
 }
 
 /// Pages of the fixture's own that a write goes to: every so many of its writable anonymous ones.
-fn touch(fixture: &Fixture, every: usize) -> usize {
+pub fn touch(fixture: &Fixture, every: usize) -> usize {
     let path = format!("/proc/{}/mem", fixture.pid());
     let mem = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut touched = 0;

@@ -1,12 +1,14 @@
 //! The tracer dies at each step of a system call. A tracee belongs to one thread of its tracer, so
 //! a thread of ours that just ends is to the kernel a tracer that was killed.
 
+use super::cradle::Cradle;
 use super::*;
 use crate::capture::process;
 use crate::capture::regs::Context;
 use crate::capture::status::Status;
+use crate::dump::reap::reap;
 use crate::freeze::Frozen;
-use crate::remote::{run, Arg, Bell, Gadgets, Room, Script};
+use crate::remote::{run, Arg, Bell, Gadgets, Room, Script, CHILD};
 use crate::testing::Target;
 use std::fs::OpenOptions;
 use std::mem::forget;
@@ -325,4 +327,104 @@ fn whoever_has_made_a_descriptor_for_a_dead_tracer_closes_it() {
         target.assert_free();
         target.end();
     }
+}
+
+/// The living children of a process, and the dead ones: their names and signals of their end.
+fn children(pid: i32) -> (Vec<i32>, Vec<(String, i32)>) {
+    let tree = crate::tree::walk(pid).unwrap();
+    let (dead, alive): (Vec<_>, Vec<_>) = tree.into_iter().skip(1).partition(|task| task.zombie);
+    let told = |pid| {
+        let signal = crate::capture::stat::Stat::read(pid).unwrap().number(38).unwrap();
+        (crate::proc::comm(pid).unwrap(), signal)
+    };
+    let dead = dead.iter().map(|task| told(task.pid)).collect();
+    (alive.iter().map(|task| task.pid).collect(), dead)
+}
+
+/// The thread stands in its clone(2), the child before its first instruction.
+fn reach_birth(lent: &mut Lent) {
+    reach_entry(lent);
+    for thread in &mut lent.threads {
+        thread.resume(Resume::Syscall).unwrap();
+        let waited = stop::wait(thread.job.tid, PATIENCE, &Limit::default()).unwrap();
+        assert_eq!(waited, Waited::Stopped(Stop::Clone));
+    }
+}
+
+fn name_child(lent: &mut Lent) {
+    reach_exit(lent);
+    for thread in &lent.threads {
+        let cradle = Cradle(thread.steps);
+        thread.children[0].wait_born().unwrap();
+        thread.children[0].call(&thread.calling(cradle.naming(), cradle.end())).unwrap();
+    }
+}
+
+fn settle_child(lent: &mut Lent) {
+    reach_exit(lent);
+    lent.threads.iter().for_each(|thread| thread.adopt().unwrap());
+}
+
+/// Wherever it dies, no second copy of the target runs on, and the next dump takes away what is left.
+#[test]
+fn a_child_ends_with_its_tracer_and_is_known() {
+    let deaths: [(&str, Death, i32); 6] = [
+        ("with the call begun", call, 0),
+        ("at its entry", reach_entry, 0),
+        ("at the birth", reach_birth, 0),
+        ("at its exit", reach_exit, 0),
+        ("with the child named", name_child, 0),
+        ("with the child bound to us", settle_child, 9),
+    ];
+    for (name, death, status) in deaths {
+        let target = Target::start("vigil", &["vector", "rseq", "mask", "sleep"]);
+        let (pid, before) = (target.pid(), descriptors(target.pid()));
+        thread::spawn(move || {
+            let mut script = Script::default();
+            script.fork("making a child");
+            forget(frozen(pid, &script, |sites, jobs| {
+                let mut lent = Lent::begin(sites, &[&jobs[0][..1]]).unwrap();
+                death(&mut lent);
+                forget(lent);
+            }));
+        })
+        .join()
+        .unwrap();
+        thread::sleep(Duration::from_millis(100));
+        target.assert_free();
+        assert_eq!(children(pid), (vec![], vec![(CHILD.to_owned(), 0)]), "{name}");
+        let child = crate::tree::walk(pid).unwrap()[1].pid;
+        let exit_code = crate::capture::stat::Stat::read(child).unwrap().number::<i32>(52);
+        assert_eq!(exit_code.unwrap(), status, "{name}");
+        reap(pid, &Limit::default()).unwrap();
+        assert_eq!(children(pid), (vec![], vec![]), "{name}");
+        assert_eq!(descriptors(pid), before);
+        target.assert_free();
+        println!("{name}: {}", target.end());
+    }
+}
+
+#[test]
+fn a_child_holds_what_was_there_and_no_descriptor() {
+    let target = Target::start("vigil", &["mask", "rseq"]);
+    let pid = target.pid();
+    let mut script = Script::default();
+    script.fork("making a child");
+    let mut child = None;
+    drop(frozen(pid, &script, |sites, jobs| {
+        let jobs = [vec![Job { bell: None, ..jobs[0][0] }]];
+        let results = run(sites, &jobs).unwrap().remove(0).remove(0);
+        child = results.children().pop();
+    }));
+    let child = child.expect("a child");
+    assert_eq!(descriptors(child.pid), Vec::<String>::new());
+    assert!(!descriptors(pid).is_empty());
+    assert_eq!(target.status(child.pid, "Name"), CHILD);
+    assert!(target.status(child.pid, "State").starts_with("t "));
+    target.assert_free();
+    drop(child);
+    assert_eq!(children(pid), (vec![], vec![(CHILD.to_owned(), 0)]));
+    reap(pid, &Limit::default()).unwrap();
+    assert_eq!(children(pid), (vec![], vec![]));
+    assert_eq!(target.end(), "interrupted 0\n");
 }
