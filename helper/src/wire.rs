@@ -56,6 +56,14 @@ pub struct DumpRequest {
     pub timeout_ms: u64,
     /// Copy pages in rounds while the tree runs, to keep the pause short.
     pub live: Option<LiveRequest>,
+    /// Capture TCP connections.
+    pub tcp: Option<TcpRequest>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct TcpRequest {
+    /// The name of the nf_tables table that is to lock those of a tree that will be killed.
+    pub lock: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

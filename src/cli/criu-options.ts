@@ -50,13 +50,9 @@ export const FOREIGN_OPTIONS: Record<string, ForeignOption> = {
   libdir: valueLater('L'),
   'log-pid': later(),
   'lsm-profile': valueLater(),
-  'network-lock': valueLater(),
   'no-default-config': { why: 'ckpt reads no configuration file' },
   'pre-dump-mode': valueLater(),
-  'skip-in-flight': later(),
   stream: later(),
-  'tcp-close': later(),
-  'tcp-established': later(),
   'track-mem': later(),
   unprivileged: later(),
 

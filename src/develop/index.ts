@@ -50,14 +50,14 @@ export async function develop(
   images.adopt((name) => made.has(name));
 
   const huge = new HugePages(captured);
-  const files = new Files(facts, huge, options);
+  const files = new Files(facts, huge, options, captured.network_locked);
   const cgroups = new CgroupSets(ownCgroups());
   const ids = developIds(facts.alive);
   writeTasks(images, { facts, files, huge, cgroups, ids, xsave: hello.xsave });
   writeFiles(images, { facts, files, ids }, options);
   writeSystem(images, cgroups, captured, options);
   pagemaps.complete(ownersOf(facts));
-  await images.commit(developInventory());
+  await images.commit(developInventory(captured, options));
   return { warnings: files.warnings };
 }
 

@@ -3,20 +3,26 @@
  * made on.
  */
 
-import { readFileSync } from 'node:fs';
+import { randomId } from '../random-id.js';
 import type { CapturedFrame } from '../helper/protocol.js';
 import { lsmtype } from '../images/gen/inventory.js';
 import { OWN_SET } from './cgroup.js';
 import type { Entry } from './entry.js';
 import { ROOT_IDS } from './ids.js';
+import type { DevelopOptions } from './options.js';
 import { divide, NANOSECONDS } from './timers.js';
 
 /** Version of the format since images begin with a common magic. */
 const IMAGE_VERSION = 2;
-/** How the network of established connections is locked: CRIU's default, by iptables. */
-const NETWORK_LOCK = 0;
+/** How the network of connections is locked, as a restore is told it. iptables where there are none, as CRIU has it. */
+const NETWORK_LOCKS = { iptables: 0, nftables: 1, skip: 2 };
 
-export function developInventory(): Entry<'inventory_entry'> {
+export function developInventory(
+  { network_locked }: Pick<CapturedFrame, 'network_locked'>,
+  options: DevelopOptions,
+): Entry<'inventory_entry'> {
+  const { tcpEstablished, tcpClose, runId = randomId() } = options;
+  const unlocked = tcpEstablished && !tcpClose ? 'skip' : 'iptables';
   return {
     img_version: IMAGE_VERSION,
     fdinfo_per_id: true,
@@ -24,15 +30,11 @@ export function developInventory(): Entry<'inventory_entry'> {
     ns_per_id: true,
     root_cg_set: OWN_SET,
     lsmtype: lsmtype.NO_LSM,
-    network_lock_method: NETWORK_LOCK,
+    tcp_close: tcpClose || undefined,
+    network_lock_method: NETWORK_LOCKS[network_locked ? 'nftables' : unlocked],
     plugins_entry: {},
-    dump_criu_run_id: randomId(),
+    dump_criu_run_id: runId,
   };
-}
-
-/** A random UUID, from the kernel: random(4). Node's own takes 4 ms to load. */
-function randomId(): string {
-  return readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim();
 }
 
 /** timens-0.img: the clocks at the dump, from which the restored tasks' clocks go on. */

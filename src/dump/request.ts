@@ -9,8 +9,8 @@ const GHOST_LIMIT = 2 ** 20;
 const MAX_ROUNDS = 30;
 const COPY = { all: 'none', lazy: 'unlazy' } as const;
 
-/** The dump of `options`, its files to be made in the folder `dir`. */
-export function requestOf(options: DumpOptions, dir: string): DumpRequest {
+/** The dump of `options`, its files to be made in the folder `dir`; `runId` is its own id. */
+export function requestOf(options: DumpOptions, dir: string, runId: string): DumpRequest {
   const { tree, skipPages, pageStore, ghostLimit = GHOST_LIMIT, timeout = 0 } = options;
   return {
     op: 'dump',
@@ -22,6 +22,7 @@ export function requestOf(options: DumpOptions, dir: string): DumpRequest {
     ghost_limit: ghostLimit,
     timeout_ms: Math.round(timeout * 1000),
     ...liveOf(options),
+    ...tcpOf(options, runId),
   };
 }
 
@@ -30,6 +31,13 @@ function liveOf(options: DumpOptions): Pick<DumpRequest, 'live'> {
   if (maxPause === undefined) return {};
   const max_pause_us = Math.round(maxPause * 1000);
   return { live: { max_pause_us, max_rounds: maxRounds, on_slow: onSlow } };
+}
+
+/** CRIU's name for the table, by which its restore finds it. */
+function tcpOf(options: DumpOptions, runId: string): Pick<DumpRequest, 'tcp'> {
+  const { tcpEstablished, tcpClose, networkLock = 'nftables' } = options;
+  if (!tcpEstablished || tcpClose) return {};
+  return { tcp: networkLock === 'skip' ? {} : { lock: `CRIU-${runId}` } };
 }
 
 /** What becomes of the tree, once the set is complete. */

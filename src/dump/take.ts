@@ -16,6 +16,7 @@ import type { DumpOptions, Progress } from './options.js';
 import { actionOf, isHeld, requestOf } from './request.js';
 import { makeResult, type DumpResult, type MadeSet } from './result.js';
 import { runScripts } from './scripts.js';
+import { randomId } from '../random-id.js';
 import { Tally } from './tally.js';
 
 /** What the steps share. */
@@ -65,14 +66,15 @@ async function makeSet(
   tally: Tally,
 ): Promise<MadeSet> {
   const { options, log, store } = session;
+  const runId = randomId();
   const [hello, frames, { ImageSet, develop }] = await Promise.all([
     client.greet(),
-    client.dump(requestOf(options, staging)),
+    client.dump(requestOf(options, staging, runId)),
     import('./darkroom.js'),
   ]);
   const set = new ImageSet(staging, { isOwn: true, sync: !store && isOnDisk(staging) });
   // A store's pages come out of a full set.
-  const developing = store ? { ...options, skipPages: undefined } : options;
+  const developing = { ...options, runId, ...(store && { skipPages: undefined }) };
   const { warnings } = await develop(watch(frames, session, tally), set, hello, developing);
   for (const warning of warnings) log.warn(warning);
   const files = store ? await movePages(session, staging, store) : set.files();

@@ -65,6 +65,8 @@ export interface DumpRequest {
     /** Where the pause would be longer: dump nevertheless, fail, or slow the tree down. */
     on_slow: 'dump' | 'fail' | 'throttle';
   };
+  /** Capture TCP connections; `lock`: the nf_tables table that is to lock those of a tree that will be killed. */
+  tcp?: { lock?: string };
 }
 
 export interface FinishRequest {
@@ -187,6 +189,8 @@ export interface CapturedFrame {
   own_ns: Namespaces;
   /** Of a dump in rounds. */
   live?: LiveFacts;
+  /** TCP connections are locked by the table that the request named. */
+  network_locked: boolean;
   /** Read while the tree was frozen. */
   clocks?: { monotonic_ns: Hex; boottime_ns: Hex };
   /** The kernel's own mounts of huge pages: st_dev, and the size of a page. */

@@ -54,7 +54,18 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
         let Request::Finish { action } = wire.receive(limit)? else {
             return Err(Error::new(Code::Protocol, "expected finish"));
         };
-        let frozen = held.finish(action)?;
+        let tcp = std::mem::take(&mut facts.tcp);
+        let frozen = match action {
+            Action::Kill => {
+                let frozen = held.finish(action)?;
+                tcp.retire()?;
+                frozen
+            }
+            Action::Run | Action::Stop => {
+                drop(tcp);
+                held.finish(action)?
+            }
+        };
         wire.send(&Done::new(frozen), limit)?;
     }
     prepared.memory.keep();

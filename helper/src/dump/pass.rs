@@ -11,6 +11,7 @@ use crate::limit::Limit;
 use crate::memory::Memory;
 use crate::remote::Gadgets;
 use crate::task::{State, Task};
+use crate::tcp::{self, Tcp};
 use crate::tree;
 use crate::urgent::Urgent;
 use crate::wire::{DumpRequest, Wire};
@@ -24,6 +25,7 @@ pub struct Prepared {
     pub memory: Memory,
     pub gadgets: Gadgets,
     images: OwnedFd,
+    tcp: Option<Tcp>,
 }
 
 impl Prepared {
@@ -38,7 +40,8 @@ impl Prepared {
         tree.iter().for_each(process::warm);
         pids.iter().for_each(|&pid| files::warm(pid));
         let memory = Memory::prepare(request, &pids, exact, limit)?;
-        Ok(Prepared { memory, gadgets, images })
+        let tcp = request.tcp.as_ref().map(Tcp::prepare).transpose()?;
+        Ok(Prepared { memory, gadgets, images, tcp })
     }
 }
 
@@ -57,6 +60,7 @@ pub struct Facts {
     pub processes: Vec<Process>,
     pub files: files::Facts,
     pub clocks: Clocks,
+    pub tcp: tcp::Kept,
 }
 
 /// Capture the frozen tree. The memory goes before the threads' system calls, so that the page or
@@ -84,7 +88,12 @@ pub fn capture(
         }
     }
     let pids: Vec<i32> = alive.iter().map(|task| task.pid).collect();
-    let files = table.finish(&pids, &prepared.images, request.ghost_limit, limit)?;
+    let mut files = table.finish(&pids, &prepared.images, request.ghost_limit, limit)?;
+    let connections = std::mem::take(&mut files.connections);
+    let tcp = match &mut prepared.tcp {
+        Some(tcp) => tcp.capture(connections, &mut files.files, request.after, limit)?,
+        None => tcp::Kept::default(),
+    };
     add_memfds(&files, &mut prepared.memory)?;
     times.capture = micros(start);
 
@@ -100,7 +109,7 @@ pub fn capture(
     let start = Instant::now();
     let processes = process::capture(tasks, stopped, paths, &mut prepared.gadgets)?;
     times.capture += micros(start);
-    Ok(Facts { processes, files, clocks })
+    Ok(Facts { processes, files, clocks, tcp })
 }
 
 fn paths_of(pid: i32, table: &mut FileTable) -> Result<Paths> {

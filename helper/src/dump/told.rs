@@ -80,6 +80,8 @@ pub struct Captured {
     helper_peak_kib: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<Approach>,
+    /// TCP connections are locked.
+    network_locked: bool,
 }
 
 impl Captured {
@@ -102,6 +104,7 @@ impl Captured {
             page_bytes: (pages.copied + pages.shmem_copied) * PAGE,
             helper_peak_kib: Status::read(own)?.number("VmHWM", 10)?,
             live,
+            network_locked: facts.tcp.is_locked(),
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
 use crate::sys;
 use crate::task::Task;
+use crate::tcp::Connection;
 use crate::value::Hex;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -37,6 +38,8 @@ pub struct Facts {
     pub files: Vec<File>,
     pub tables: Vec<Fds>,
     pub pipes: Vec<Pipe>,
+    /// TCP connections, which are told of by `crate::tcp`.
+    pub connections: Vec<Connection>,
     /// Removes its files from the images folder unless `keep` is called.
     pub ghosts: Copies,
 }
@@ -81,7 +84,8 @@ impl FileTable {
         tty::resolve(&mut self.files, pids)?;
         let ghosts = self.ghosts.copy(folder, ghost_limit, limit)?;
         let pipes = self.shared.pipes.facts();
-        Ok(Facts { files: self.files, tables: self.tables, pipes, ghosts })
+        let connections = self.shared.inet.connections;
+        Ok(Facts { files: self.files, tables: self.tables, pipes, connections, ghosts })
     }
 
     pub(super) fn take_proc(&mut self, pid: i32) -> Result<Proc> {
