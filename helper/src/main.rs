@@ -21,6 +21,7 @@ mod share;
 mod stop;
 mod sys;
 mod task;
+mod tcp;
 #[cfg(test)]
 #[path = "../tests/support/target.rs"]
 mod testing;
@@ -54,8 +55,12 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     raise_descriptor_limit();
-    if std::env::args().nth(1).as_deref() == Some(serve::guard::WORD) {
-        return ExitCode::from(u8::from(serve::guard::run().is_err()));
+    match std::env::args().nth(1).as_deref() {
+        Some(serve::guard::WORD) => return ExitCode::from(u8::from(serve::guard::run().is_err())),
+        Some(tcp::repairer::WORD) => {
+            return ExitCode::from(u8::from(tcp::repairer::run().is_err()))
+        }
+        _ => {}
     }
     let wire = Wire::open();
     let aborted = wire.aborted().clone();

@@ -343,6 +343,8 @@ pub enum IntIoctl {
     Fionread = 0x541b,
     /// Bytes not yet taken by the network or the peer.
     Siocoutq = 0x5411,
+    /// Of TCP: bytes never sent yet.
+    Siocoutqnsd = 0x894b,
     /// The number of the pty behind a ptmx.
     Tiocgptn = 0x8004_5430,
     /// Whether that pty is locked.
@@ -469,14 +471,12 @@ pub fn socket_filter(fd: BorrowedFd) -> nix::Result<Vec<u8>> {
     }
 }
 
-/// SO_PEEK_OFF of socket(7): where the next MSG_PEEK starts; -1 is off.
-pub fn set_peek_off(fd: BorrowedFd, offset: i32) -> nix::Result<()> {
-    let value = std::ptr::from_ref(&offset).cast();
+/// setsockopt(2) of an option that is an int.
+pub fn setsockopt(fd: BorrowedFd, level: i32, name: i32, number: i32) -> nix::Result<()> {
+    let value = std::ptr::from_ref(&number).cast();
     let size = std::mem::size_of::<i32>() as libc::socklen_t;
-    // SAFETY: the value is an int of that size.
-    let result = unsafe {
-        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, size)
-    };
+    // SAFETY: the kernel reads `size` bytes, which the number has.
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value, size) };
     Errno::result(result).map(drop)
 }
 

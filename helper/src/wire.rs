@@ -64,6 +64,8 @@ pub struct DumpRequest {
     /// Copy pages after the thaw, as they were at the freeze: with `Run` and `All` only.
     #[serde(default)]
     pub snapshot: bool,
+    /// Capture TCP connections.
+    pub tcp: Option<TcpRequest>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -97,6 +99,12 @@ pub enum TrackAction {
     Start,
     Stop,
     Status,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct TcpRequest {
+    /// The name of the nf_tables table that is to lock those of a tree that will be killed.
+    pub lock: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -49,16 +49,12 @@ export const FOREIGN_OPTIONS: Record<string, ForeignOption> = {
   libdir: valueLater('L'),
   'log-pid': later(),
   'lsm-profile': valueLater(),
-  'network-lock': valueLater(),
   'no-default-config': { why: 'ckpt reads no configuration file' },
   'pre-dump-mode': {
     value: 'VALUE',
     why: 'pages are always read while the tree runs, as by its mode `read`',
   },
-  'skip-in-flight': later(),
   stream: later(),
-  'tcp-close': later(),
-  'tcp-established': later(),
   unprivileged: later(),
 
   'empty-ns': { value: 'VALUE', why: NAMESPACES },

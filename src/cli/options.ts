@@ -107,6 +107,23 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     group: 'What may be in the tree',
     help: 'file locks; all their users must be in the tree',
   },
+  'tcp-established': {
+    group: 'What may be in the tree',
+    help: 'TCP connections, with what is in their queues',
+  },
+  'tcp-close': {
+    group: 'What may be in the tree',
+    help: 'TCP connections, which the restore will have closed',
+  },
+  'skip-in-flight': {
+    group: 'What may be in the tree',
+    help: 'TCP connections that wait to be accepted, which are dropped',
+  },
+  'network-lock': {
+    value: 'nftables|skip',
+    group: 'What may be in the tree',
+    help: 'with --tcp-established: what keeps packets from a killed tree (default: nftables)',
+  },
   'ghost-limit': {
     value: 'SIZE',
     type: 'size',

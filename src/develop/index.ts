@@ -51,7 +51,7 @@ export async function develop(
   images.adopt((name) => made.has(name));
 
   const huge = new HugePages(captured);
-  const files = new Files(facts, huge, options);
+  const files = new Files(facts, huge, options, captured.network_locked);
   const cgroups = new CgroupSets(ownCgroups());
   const ids = developIds(facts.alive);
   writeTasks(images, { facts, files, huge, cgroups, ids, xsave: hello.xsave });
@@ -59,7 +59,7 @@ export async function develop(
   writeSystem(images, cgroups, captured, options);
   pagemaps.complete(ownersOf(facts));
   const warnings = [...files.warnings, ...linkParent(images, captured.track, options)];
-  await images.commit(developInventory(options));
+  await images.commit(developInventory(captured, options));
   return { warnings };
 }
 

@@ -15,13 +15,18 @@ import { divide, NANOSECONDS } from './timers.js';
 
 /** Version of the format since images begin with a common magic. */
 const IMAGE_VERSION = 2;
-/** How the network of established connections is locked: CRIU's default, by iptables. */
-const NETWORK_LOCK = 0;
+/** How the network of connections is locked, as a restore is told it. iptables where there are none, as CRIU has it. */
+const NETWORK_LOCKS = { iptables: 0, nftables: 1, skip: 2 };
 
 /** How pages of a pre-dump are taken, in CRIU's terms: read while the tree runs. */
 const PRE_DUMP_READ = 2;
 
-export function developInventory(options: DevelopOptions): Entry<'inventory_entry'> {
+export function developInventory(
+  { network_locked }: Pick<CapturedFrame, 'network_locked'>,
+  options: DevelopOptions,
+): Entry<'inventory_entry'> {
+  const { tcpEstablished, tcpClose } = options;
+  const unlocked = tcpEstablished && !tcpClose ? 'skip' : 'iptables';
   return {
     ...identity(options),
     fdinfo_per_id: true,
@@ -29,7 +34,8 @@ export function developInventory(options: DevelopOptions): Entry<'inventory_entr
     ns_per_id: true,
     root_cg_set: OWN_SET,
     lsmtype: lsmtype.NO_LSM,
-    network_lock_method: NETWORK_LOCK,
+    tcp_close: tcpClose || undefined,
+    network_lock_method: NETWORK_LOCKS[network_locked ? 'nftables' : unlocked],
   };
 }
 

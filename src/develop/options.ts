@@ -20,6 +20,11 @@ export interface DevelopOptions {
   external?: readonly string[];
   /** Leave all page data out, or only that which a lazy restore can take late. */
   skipPages?: 'all' | 'lazy';
+  /** Dump TCP connections as they are, or as closed. */
+  tcpEstablished?: boolean;
+  tcpClose?: boolean;
+  /** Leave out connections that wait to be accepted. */
+  skipInFlight?: boolean;
   /** What to say of control groups; `soft` if absent. */
   manageCgroups?: 'soft' | 'none' | 'ignore';
 }

@@ -61,6 +61,14 @@ export interface DumpOptions {
   external?: string[];
   /** Bytes; a deleted file larger than this is refused. Default: 1 MiB, as CRIU's. */
   ghostLimit?: number;
+  /** TCP connections as they are; a restore takes the same option. */
+  tcpEstablished?: boolean;
+  /** TCP connections as closed; a restore takes the same option. */
+  tcpClose?: boolean;
+  /** Leave out TCP connections that wait to be accepted. */
+  skipInFlight?: boolean;
+  /** How packets are kept from the connections of a tree that is killed. Default: `nftables`. */
+  networkLock?: 'nftables' | 'skip';
   /** What the images say of control groups. Default: `soft`. */
   manageCgroups?: 'soft' | 'none' | 'ignore';
 
@@ -86,6 +94,7 @@ export interface DumpOptions {
 }
 
 const ON_SLOW = ['dump', 'fail', 'throttle'];
+const NETWORK_LOCKS = ['nftables', 'skip'];
 const CGROUP_MODES = ['soft', 'none', 'ignore'];
 
 /**
@@ -107,6 +116,7 @@ export function checkOptions(options: DumpOptions): void {
   if (manageCgroups !== undefined && !CGROUP_MODES.includes(manageCgroups)) {
     throw usage(`--manage-cgroups: '${manageCgroups}' is none of ${CGROUP_MODES.join(', ')}`);
   }
+  checkNetworkLock(options.networkLock);
   if (timeout !== undefined && !(timeout >= 0)) throw usage(`--timeout: ${timeout} is no time`);
   if (statusFd !== undefined && !isOpen(statusFd)) {
     throw usage(`--status-fd: ${statusFd} is no open descriptor`);
@@ -170,6 +180,15 @@ function checkSnapshot(options: DumpOptions): void {
       '--snapshot with --action-script: scripts see the tree frozen until the set is complete',
     );
   }
+}
+
+function checkNetworkLock(lock: string | undefined): void {
+  if (lock === undefined || NETWORK_LOCKS.includes(lock)) return;
+  if (lock !== 'iptables') throw usage(`--network-lock: '${lock}' is none of nftables, skip`);
+  throw new CkptError(
+    'E_UNSUPPORTED_OPTION',
+    '--network-lock iptables: ckpt locks by nftables, which takes no program to be installed',
+  );
 }
 
 function checkExternal(resource: string): void {

@@ -36,6 +36,7 @@ export function requestOf(session: Session, dir: string): DumpRequest | PreDumpR
     ...liveOf(options),
     ...(track && { track }),
     ...(options.snapshot && { snapshot: true }),
+    ...tcpOf(session),
   };
 }
 
@@ -59,6 +60,13 @@ function trackOf(session: Session): TrackRequest | undefined {
 /** Whether writes are tracked from this set on: of a tree that ends there is nothing to track. */
 function isTracked({ options }: Session): boolean {
   return Boolean(options.trackMem) && actionOf(options) !== 'kill';
+}
+
+/** CRIU's name for the table, by which its restore finds it. */
+function tcpOf({ options, setId }: Session): Pick<DumpRequest, 'tcp'> {
+  const { tcpEstablished, tcpClose, networkLock = 'nftables' } = options;
+  if (!tcpEstablished || tcpClose) return {};
+  return { tcp: networkLock === 'skip' ? {} : { lock: `CRIU-${setId}` } };
 }
 
 /** What becomes of the tree, once the set is complete. */

@@ -71,6 +71,8 @@ export interface DumpRequest {
   /** With `after: 'run'`, `copy: 'all'` and none of the others: copy pages after the thaw, as they were at the freeze. */
   snapshot?: boolean;
   track?: TrackRequest;
+  /** Capture TCP connections; `lock`: the nf_tables table that is to lock those of a tree that will be killed. */
+  tcp?: { lock?: string };
 }
 
 /** What of a tree's memory is known to be as in an earlier set, and what is to be known of this one. */
@@ -254,6 +256,8 @@ export interface CapturedFrame {
   /** Of a dump after the thaw. */
   snapshot?: SnapshotFacts;
   track?: TrackFacts;
+  /** TCP connections are locked by the table that the request named. */
+  network_locked: boolean;
   /** Read while the tree was frozen. */
   clocks?: { monotonic_ns: Hex; boottime_ns: Hex };
   /** The kernel's own mounts of huge pages: st_dev, and the size of a page. */

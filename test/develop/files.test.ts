@@ -14,16 +14,17 @@ import type {
   FileFrame,
   GhostFrame,
   PipeFrame,
+  Stream,
 } from '../../src/helper/protocol.js';
 import { refused } from './refused.js';
-import { facts, file, ghost, PID, sockOpts, task, tree, unix, vma } from './sample.js';
+import { facts, file, ghost, PID, sockOpts, task, tcpOpts, tree, unix, vma } from './sample.js';
 
 type Other = FdsFrame | GhostFrame | PipeFrame;
 
 /** The tree's files, of which the last ones are these. */
 function develop(files: FileFrame[], others: Other[] = [], options: DevelopOptions = {}): Files {
   const huge = new HugePages({ hugetlb: [[0x11, 21]] });
-  const developed = new Files(facts([...tree(...files), ...others]), huge, options);
+  const developed = new Files(facts([...tree(...files), ...others]), huge, options, true);
   for (const entry of developed.entries) encode('file_entry', entry);
   return developed;
 }
@@ -388,18 +389,59 @@ test('TCP listeners, and UDP sockets', () => {
   assert.equal([v6.src_addr, v6.v6only], [[0, 0, 0, 0x01000000], true]);
   const udp = { type: 2, proto: 17, state: 7 };
   assert.equal(one(file('inet', { detail: udp })).isk!.tcp_opts, {});
-  const tcp = { nodelay: true, defer_accept: 5 };
+  const tcp = { ...tcpOpts(), defer_accept: 5 };
   const { warnings } = develop([file('inet', { link: 'socket:[48]', detail: { tcp } })]);
   assert.equal(warnings, ['pid 100: fd 3 -> socket:[48]: not in the images: TCP_DEFER_ACCEPT']);
 });
 
+const stream: Stream = {
+  ...{ state: 1, options: 7, snd_wscale: 7, rcv_wscale: 9, rcv_nxt: 100, write_seq: 5 },
+  ...{ unsent: 3, mss: 1460, timestamp: 77, window: [1, 2, 3, 4, 5] },
+  ...{ inq: Buffer.from('in').toString('base64'), outq: Buffer.from('outward').toString('base64') },
+};
+
+test('TCP connections', () => {
+  const detail = { state: 1, dport: 443, cork: true, tcp: tcpOpts(), stream };
+  const socket = file('inet', { ino: '0x2a', detail });
+  const { entries, streams } = develop([socket], [], { tcpEstablished: true });
+  const { isk } = entries.find(({ id }) => id === socket.id)!;
+  assert.equal([isk!.state, isk!.dst_port], [1, 443]);
+  const [{ ino, entry }] = streams as [(typeof streams)[0]];
+  const [{ inq_len, inq_seq, outq_len, outq_seq, unsq_len, ...rest }, ...queues] = entry;
+  assert.equal([ino, inq_len, inq_seq, outq_len, outq_seq, unsq_len], [42, 2, 100, 7, 5, 3]);
+  assert.equal([rest.snd_wscale, rest.rcv_wscale, rest.timestamp, rest.cork], [7, 9, 77, true]);
+  assert.equal(queues.map(String), ['in', 'outward']);
+});
+
+test('a FIN is no byte of a queue', () => {
+  const unsent = (state: number, bytes: number) => {
+    const detail = { state, dport: 443, stream: { ...stream, state, unsent: bytes } };
+    return develop([file('inet', { detail })], [], { tcpEstablished: true }).streams[0]!.entry[0]
+      .unsq_len;
+  };
+  assert.equal([unsent(1, 3), unsent(4, 3), unsent(4, 0), unsent(9, 1)], [3, 2, 0, 0]);
+});
+
+test('TCP connections as closed', () => {
+  const socket = file('inet', { detail: { state: 1, dport: 443 } });
+  const { entries, streams } = develop([socket], [], { tcpClose: true });
+  const { isk } = entries.find(({ id }) => id === socket.id)!;
+  assert.equal([streams.length, isk!.dst_port], [0, 443]);
+});
+
 test('connections are refused', () => {
   const socket = (detail: object) => file('inet', { link: 'socket:[48]', detail });
-  const established = socket({ state: 1, dport: 443 });
+  const dst = Buffer.of(10, 0, 0, 7).toString('base64');
   refused(
-    () => one(established),
-    /fd 3 -> socket:\[48\]: a TCP connection with port 443.*--tcp-est/,
+    () => one(socket({ state: 1, dst, dport: 443 })),
+    /fd 3 -> socket:\[48\]: an established TCP.* 127.0.0.1:80 to 10.0.0.7:443.*--tcp-est/,
   );
+  const v6 = Buffer.concat([Buffer.alloc(15), Buffer.of(1)]).toString('base64');
+  refused(() => one(socket({ state: 8, dst: v6, dport: 443 })), /half-closed.* to \[::1\]:443/);
+  const tls = { state: 1, dport: 443, tcp: { ...tcpOpts(), ulp: 'tls' }, stream };
+  refused(() => develop([socket(tls)], [], { tcpEstablished: true }), /with tls in the kernel/);
+  const { warnings } = develop([socket({ rqlen: 1 })], [], { skipInFlight: true });
+  assert.match(warnings[0]!, /1 connections that wait/);
   refused(() => one(socket({ type: 3, proto: 1 })), /neither TCP nor UDP/);
   refused(() => one(socket({ rqlen: 1 })), /1 connections wait/);
   refused(() => one(socket({ type: 2, proto: 17, cork: true })), /UDP_CORK/);

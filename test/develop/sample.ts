@@ -10,6 +10,7 @@ import type {
   Namespaces,
   Registers,
   SockOpts,
+  TcpOpts,
   ThreadFrame,
   UnixDetail,
   Vma,
@@ -166,6 +167,11 @@ const details: { [K in FileKind]: FileDetails[K] } = {
   other: {},
 };
 
+export function tcpOpts(): TcpOpts {
+  const flags = { nodelay: true, error: false };
+  return { ...flags, defer_accept: 0, user_timeout: 0, congestion: 'cubic' };
+}
+
 export function sockOpts(): SockOpts {
   return {
     ...{ sndbuf: 1, rcvbuf: 2, snd_tmo_us: '0x0', rcv_tmo_us: '0x16e361', reuseaddr: true },
@@ -229,7 +235,14 @@ export function ghost(changes: Partial<GhostFrame> = {}): GhostFrame {
 export function captured(changes: Partial<CapturedFrame> = {}): CapturedFrame {
   return {
     t: 'captured',
-    ...{ tasks: 1, threads: 1, page_bytes: 0, helper_peak_kib: 0, own_ns: ns },
+    ...{
+      tasks: 1,
+      threads: 1,
+      page_bytes: 0,
+      network_locked: false,
+      helper_peak_kib: 0,
+      own_ns: ns,
+    },
     times_us: { freeze: 1, capture: 1, scan: 1, copy: 1, total: 4 },
     pages: { scanned: 0, present: 0, lazy: 0, copied: 0, zero: 0, shmem_copied: 0 },
     clocks: { monotonic_ns: '0x3b9aca01', boottime_ns: '0x77359402' },

@@ -3,6 +3,11 @@ import type { Cycle } from '../support/cycle.js';
 
 const plain = (...names: string[]): Cycle[] => names.map((fixture) => ({ fixture }));
 
+const streams = (kind: string, criu?: string): Cycle => ({
+  ...{ fixture: 'tcpstreams', args: [kind], criu },
+  options: ['--tcp-established', '--network-lock', 'nftables'],
+});
+
 export const fixtures: Cycle[] = [
   ...plain('threads', 'registers', 'sigactions', 'sigpending', 'itimers', 'posixtimers'),
   ...plain('anonymous', 'filemaps', 'sharedmem', 'heap', 'stack', 'memfds', 'madvise', 'guards'),
@@ -39,6 +44,9 @@ export const fixtures: Cycle[] = [
   { fixture: 'watches', args: ['inotify'] },
   { fixture: 'watches', args: ['unread'] },
   { fixture: 'watches', args: ['fanotify'] },
+  ...['queued', 'v6', 'dual', 'closed', 'options', 'many'].map((kind) => streams(kind)),
+  streams('full', 'what was never sent meets no other end, unless the network is locked'),
+  streams('halfclosed', 'stops the open direction where the window is 65536'),
   { fixture: 'locks', options: ['--file-locks'] },
   { fixture: 'shelljob', options: ['--shell-job'], tty: true },
   ...plain('rlimits', 'creds', 'prctls', 'places', 'chroots'),

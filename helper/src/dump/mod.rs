@@ -16,6 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::freeze::Frozen;
 use crate::limit::Limit;
 use crate::memory::Changes;
+use crate::tcp::Kept;
 use crate::urgent::Urgent;
 use crate::wire::{Action, DumpRequest, PageCopy, Request, Wire};
 use approach::{approach, Approach};
@@ -72,7 +73,7 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
         let Request::Finish { action } = wire.receive(limit)? else {
             return Err(Error::new(Code::Protocol, "expected finish"));
         };
-        let frozen = held.map(|held| held.finish(action)).transpose()?;
+        let frozen = let_go(held, std::mem::take(&mut facts.tcp), action)?;
         if action != Action::Kill {
             chain.commit(&prepared.memory.changes)?;
         }
@@ -81,6 +82,18 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
     prepared.memory.keep();
     facts.files.ghosts.keep();
     Ok(())
+}
+
+/// The tree's connections are its own again before it runs on, and end in silence after it is killed.
+fn let_go(held: Option<Frozen>, tcp: Kept, action: Action) -> Result<Option<Duration>> {
+    let finish = || held.map(|held| held.finish(action)).transpose();
+    if action != Action::Kill {
+        drop(tcp);
+        return finish();
+    }
+    let frozen = finish()?;
+    tcp.retire()?;
+    Ok(frozen)
 }
 
 /// Errors: `Protocol` for a request that contradicts itself.

@@ -11,6 +11,7 @@ use crate::limit::Limit;
 use crate::memory::{Changes, Memory};
 use crate::remote::Gadgets;
 use crate::task::{State, Task};
+use crate::tcp::{self, Tcp};
 use crate::tree;
 use crate::urgent::Urgent;
 use crate::wire::{DumpRequest, Wire};
@@ -24,6 +25,7 @@ pub struct Prepared {
     pub memory: Memory,
     pub gadgets: Gadgets,
     images: OwnedFd,
+    tcp: Option<Tcp>,
 }
 
 impl Prepared {
@@ -43,7 +45,8 @@ impl Prepared {
         tree.iter().for_each(process::warm);
         pids.iter().for_each(|&pid| files::warm(pid));
         let memory = Memory::prepare(request, changes, &pids, exact, limit)?;
-        Ok(Prepared { memory, gadgets, images })
+        let tcp = request.tcp.as_ref().map(Tcp::prepare).transpose()?;
+        Ok(Prepared { memory, gadgets, images, tcp })
     }
 }
 
@@ -62,6 +65,7 @@ pub struct Facts {
     pub processes: Vec<Process>,
     pub files: files::Facts,
     pub clocks: Clocks,
+    pub tcp: tcp::Kept,
 }
 
 /// Capture the frozen tree. The memory goes before the threads' system calls, so that the page or
@@ -90,6 +94,11 @@ pub fn capture(
     }
     let pids: Vec<i32> = alive.iter().map(|task| task.pid).collect();
     let mut files = table.finish(&pids, &prepared.images, request.ghost_limit, limit)?;
+    let connections = std::mem::take(&mut files.connections);
+    let tcp = match &mut prepared.tcp {
+        Some(tcp) => tcp.capture(connections, &mut files.files, request.after, limit)?,
+        None => tcp::Kept::default(),
+    };
     add_memfds(&files, &mut prepared.memory)?;
     files.in_flight.clear();
     times.capture = micros(start);
@@ -109,7 +118,7 @@ pub fn capture(
     let start = Instant::now();
     let processes = process::capture(tasks, stopped, paths, &mut prepared.gadgets)?;
     times.capture += micros(start);
-    Ok(Facts { processes, files, clocks })
+    Ok(Facts { processes, files, clocks, tcp })
 }
 
 /// Have children keep the memory for what comes after the thaw. Microseconds that their making took.

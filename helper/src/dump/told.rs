@@ -89,6 +89,8 @@ pub struct Captured {
     track: Option<Tracked>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<SnapshotTold>,
+    /// TCP connections are locked.
+    network_locked: bool,
 }
 
 /// docs/protocol.md, "captured".
@@ -116,6 +118,7 @@ impl Captured {
             hugetlb: prepared.memory.hugetlb().to_vec(),
             live,
             snapshot,
+            network_locked: facts.tcp.is_locked(),
             ..captured
         })
     }
@@ -141,6 +144,7 @@ impl Captured {
             live: None,
             track,
             snapshot: None,
+            network_locked: false,
         })
     }
 }

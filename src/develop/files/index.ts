@@ -28,6 +28,7 @@ import { Procfs } from './procfs.js';
 import { developRegular, isDeleted, nameOf, refuseDevice, refuseUnnamed } from './regular.js';
 import { developQueue, warningsOfQueue } from './queue.js';
 import { developSignalfd } from './signalfd.js';
+import { developStream, isConnection } from './tcp.js';
 import { developTimerfd } from './timerfd.js';
 import { developTty, developTtyInfo, refuseTty, warningsOfTty } from './tty.js';
 import { developUnix, refuseUnix } from './unix.js';
@@ -43,17 +44,20 @@ export class Files {
   readonly pipeData: ReturnType<typeof developPipeData>[] = [];
   readonly fifoData: ReturnType<typeof developPipeData>[] = [];
   readonly queues: ReturnType<typeof developQueue> = [];
+  readonly streams: ReturnType<typeof developStream>[] = [];
   readonly warnings: string[] = [];
   readonly #facts: Facts;
   readonly #huge: HugePages;
   readonly #peers: UnixPeers;
   readonly #options: DevelopOptions;
+  readonly #locked: boolean;
   /** Of what has been taken already: inodes of pipes, ids of segments by inode. */
   readonly #pipes = new Set<bigint>();
   readonly #segments = new Map<bigint, number>();
   #lastId = 0;
 
-  constructor(facts: Facts, huge: HugePages, options: DevelopOptions) {
+  constructor(facts: Facts, huge: HugePages, options: DevelopOptions, networkLocked = false) {
+    this.#locked = networkLocked;
     this.#facts = facts;
     this.#huge = huge;
     this.#peers = new UnixPeers(facts.files.values());
@@ -155,8 +159,11 @@ export class Files {
         this.warnings.push(...warningsOfQueue(file, place));
         return developUnix(file, this.#peers);
       case 'inet':
-        refuseInet(file, place);
+        refuseInet(file, place, this.#options);
         this.warnings.push(...warningsOfInet(file, place));
+        if (isConnection(file) && !this.#options.tcpClose) {
+          this.streams.push(developStream(file, this.#locked));
+        }
         return developInet(file);
       case 'other':
         return refuse(place, 'a kind of file that ckpt does not dump yet');

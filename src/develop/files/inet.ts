@@ -1,5 +1,5 @@
 /**
- * TCP and UDP sockets: listeners, and such as are not connected; UDP may be.
+ * TCP and UDP sockets: listeners, connections, and such as are not connected.
  */
 
 import { fd_types } from '../../images/gen/fdinfo.js';
@@ -8,7 +8,9 @@ import type { Entry } from '../entry.js';
 import { NET_NS } from '../ids.js';
 import { type Place, refuse } from '../refuse.js';
 import { developOwner } from './fown.js';
+import type { DevelopOptions } from '../options.js';
 import { developSockOpts } from './sockopts.js';
+import { isConnection, refuseConnection } from './tcp.js';
 
 const AF_INET6 = 10;
 const SOCK_STREAM = 1;
@@ -17,10 +19,6 @@ const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 const IPPROTO_UDPLITE = 136;
 const IPPROTO_MPTCP = 262;
-/** States, as the kernel counts them for all sockets (include/net/tcp_states.h). */
-const CLOSE = 7;
-const LISTEN = 10;
-
 /** Of `inet`: protocols by type. */
 const PROTOCOLS: Record<number, number[]> = {
   [SOCK_STREAM]: [IPPROTO_TCP],
@@ -29,7 +27,8 @@ const PROTOCOLS: Record<number, number[]> = {
 
 export function developInet(file: FileOf<'inet'>): Entry<'file_entry'> {
   const { id, ino, flags, detail } = file;
-  const { family, type, proto, state, backlog } = detail;
+  const { family, type, proto, backlog } = detail;
+  const state = detail.stream?.state ?? detail.state;
   const isV6 = family === AF_INET6;
   return {
     type: fd_types.INETSK,
@@ -72,19 +71,18 @@ function developTcpOpts({ opts, tcp, cork }: InetDetail): Entry<'tcp_opts_entry'
   return { keepcnt, keepidle, keepintvl, cork: cork || undefined, nodelay };
 }
 
-/** Refuses what ckpt cannot dump yet: established connections, other protocols. */
-export function refuseInet({ detail }: FileOf<'inet'>, place: Place): void {
-  const { type, proto, state, dport, rqlen, opts } = detail;
+/** Refuses what no image holds, and connections that are not asked for. */
+export function refuseInet(file: FileOf<'inet'>, place: Place, options: DevelopOptions): void {
+  const { type, proto, rqlen, opts } = file.detail;
   if (!PROTOCOLS[type]?.includes(proto)) {
     refuse(place, otherProtocol(type, proto));
   }
   if (opts.peek_off !== undefined) refuse(place, 'it peeks at an offset (SO_PEEK_OFF)');
-  if (type === SOCK_DGRAM) return refuseDatagrams(detail, place);
-  if (![CLOSE, LISTEN].includes(state)) {
-    const peer = dport ? ` with port ${dport}` : '';
-    refuse(place, `a TCP connection${peer}, which ckpt does not dump yet (--tcp-established)`);
+  if (type === SOCK_DGRAM) return refuseDatagrams(file.detail, place);
+  if (isConnection(file)) refuseConnection(file, place, options);
+  if (rqlen > 0 && !options.skipInFlight) {
+    refuse(place, `${rqlen} connections wait to be accepted`, 'drop them with --skip-in-flight');
   }
-  if (rqlen > 0) refuse(place, `${rqlen} connections wait to be accepted`);
 }
 
 /** Go's listeners speak MPTCP since its release 1.24, unless told not to. */
@@ -101,8 +99,15 @@ function refuseDatagrams({ queue, cork }: InetDetail, place: Place): void {
 }
 
 /** What a restored socket lacks, though it works. */
-export function warningsOfInet({ detail }: FileOf<'inet'>, { pid, object }: Place): string[] {
-  return detail.tcp?.defer_accept
-    ? [`pid ${pid}: ${object}: not in the images: TCP_DEFER_ACCEPT`]
-    : [];
+export function warningsOfInet(
+  { detail: { tcp, rqlen } }: FileOf<'inet'>,
+  { pid, object }: Place,
+): string[] {
+  const lacking = [
+    tcp?.defer_accept ? 'TCP_DEFER_ACCEPT' : [],
+    tcp?.user_timeout ? 'TCP_USER_TIMEOUT' : [],
+    tcp?.error ? 'an error that waits to be reported (SO_ERROR)' : [],
+    rqlen > 0 ? `${rqlen} connections that wait to be accepted` : [],
+  ].flat();
+  return lacking.map((what) => `pid ${pid}: ${object}: not in the images: ${what}`);
 }

@@ -34,6 +34,7 @@ export function writeFiles(images: ImageSet, all: AllFiles, options: DevelopOpti
   if (files.pipeData.length > 0) writeQueue(images.create('PIPES_DATA'), files.pipeData);
   if (files.fifoData.length > 0) writeQueue(images.create('FIFO_DATA'), files.fifoData);
   if (files.queues.length > 0) writeQueue(images.create('SK_QUEUES'), files.queues);
+  for (const { ino, entry } of files.streams) writeQueue(images.create('TCP_STREAM', ino), [entry]);
   if (locks.length > 0) writeImage(images.create('FILE_LOCKS'), locks);
 }
 

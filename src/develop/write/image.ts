@@ -18,8 +18,8 @@ export function writeImage<K extends Kind>(
 /** Likewise, of entries that data follows. */
 export function writeQueue<K extends Kind>(
   image: ImageWriter<K>,
-  entries: Iterable<readonly [entry: Entry<EntryOf<K>>, data: Uint8Array]>,
+  entries: Iterable<readonly [entry: Entry<EntryOf<K>>, ...data: Uint8Array[]]>,
 ): void {
-  for (const [entry, data] of entries) image.add(entry, data);
+  for (const [entry, ...data] of entries) image.add(entry, ...data);
   image.close();
 }

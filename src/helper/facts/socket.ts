@@ -69,6 +69,42 @@ export interface UnixDetail {
   opts: SockOpts;
 }
 
+export interface TcpOpts {
+  nodelay: boolean;
+  defer_accept: number;
+  /** Milliseconds; 0: the system's. */
+  user_timeout: number;
+  congestion: string;
+  /** TCP_ULP: what else has taken the connection over, "tls". */
+  ulp?: string;
+  /** An error waits to be reported. */
+  error: boolean;
+}
+
+/** Sequence numbers count modulo 2^32; a FIN counts as a byte. */
+export interface Stream {
+  /** TCP_*, at the moment of all this. */
+  state: number;
+  /** TCPI_OPT_*. */
+  options: number;
+  snd_wscale: number;
+  rcv_wscale: number;
+  /** TCP_QUEUE_SEQ of the receive queue: the next byte that the peer sends. */
+  rcv_nxt: number;
+  /** TCP_QUEUE_SEQ of the send queue: the next byte that the program writes. */
+  write_seq: number;
+  /** SIOCOUTQNSD: bytes (and a FIN) never sent yet. */
+  unsent: number;
+  mss: number;
+  timestamp: number;
+  /** struct tcp_repair_window. */
+  window: [snd_wl1: number, snd_wnd: number, max_window: number, rcv_wnd: number, rcv_wup: number];
+  /** Received and not read yet; it ends at `rcv_nxt`, before a FIN. */
+  inq: Bytes;
+  /** Written and not acknowledged yet; it ends at `write_seq`, before a FIN. */
+  outq: Bytes;
+}
+
 export interface InetDetail {
   family: number;
   type: number;
@@ -92,6 +128,8 @@ export interface InetDetail {
   /** TCP_CORK or UDP_CORK. */
   cork: boolean;
   ip: { freebind: boolean; pktinfo: boolean; tos: number; ttl: number };
-  tcp?: { nodelay: boolean; defer_accept: number };
+  tcp?: TcpOpts;
+  /** Of a TCP connection, where it was asked for. */
+  stream?: Stream;
   opts: SockOpts;
 }

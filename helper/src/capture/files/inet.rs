@@ -1,17 +1,19 @@
-//! IPv4 and IPv6 sockets. Of TCP what getsockopt(2) tells; a connection's sequence numbers and
-//! queues need TCP_REPAIR and are not captured. ip(7), tcp(7), udp(7).
+//! IPv4 and IPv6 sockets. Of TCP what getsockopt(2) tells; sequence numbers and queues of connections
+//! are told of later, once all of them are known (crate::tcp). ip(7), tcp(7), udp(7).
 
+use super::address::Address;
 use super::descriptor::Descriptor;
 use super::diag;
 use super::queue::{self, Packet};
 use super::sockopts::{self, int, SockOpts};
 use crate::error::Result;
 use crate::sys::{self, ioctl_int, IntIoctl};
+use crate::tcp::{Connection, Ends, Stream};
 use crate::value::Bytes;
 use nix::errno::Errno;
 use nix::libc::*;
-use nix::net::if_::if_indextoname;
-use nix::sys::socket::{getpeername, getsockname, SockaddrLike, SockaddrStorage};
+use nix::poll::PollFlags;
+use nix::sys::socket::getsockname;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::os::fd::AsRawFd;
@@ -53,6 +55,9 @@ pub struct Inet {
     pub ip: IpOpts,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<Tcp>,
+    /// Of a TCP connection, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
     pub opts: SockOpts,
 }
 
@@ -69,12 +74,22 @@ pub struct IpOpts {
 pub struct Tcp {
     pub nodelay: bool,
     pub defer_accept: i32,
+    /// Milliseconds; 0: the system's.
+    pub user_timeout: i32,
+    pub congestion: String,
+    /// TCP_ULP: what else has taken the connection over, "tls".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ulp: Option<String>,
+    /// An error waits to be reported (POLLERR).
+    pub error: bool,
 }
 
 #[derive(Default)]
 pub struct InetSockets {
     /// By (family, protocol), then by inode.
     udp_shutdown: HashMap<(i32, i32), HashMap<u64, u8>>,
+    /// TCP connections, established or not yet or no more.
+    pub connections: Vec<Connection>,
 }
 
 impl InetSockets {
@@ -83,10 +98,7 @@ impl InetSockets {
         let proto = d.told("SO_PROTOCOL", int(d.dup, SOL_SOCKET, SO_PROTOCOL))?;
         let (tcp, udp) = (proto == IPPROTO_TCP, proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE);
         let source = Address::of(&d.told("getsockname", getsockname(d.dup.as_raw_fd()))?);
-        let peer = match getpeername(d.dup.as_raw_fd()) {
-            Err(Errno::ENOTCONN) => None,
-            peer => Some(Address::of(&d.told("getpeername", peer)?)),
-        };
+        let peer = Address::of_peer(d, family)?;
         let unconnected = if peer.is_some() { ESTABLISHED } else { CLOSE };
         let (state, pending, backlog) = match tcp {
             true => d.told("TCP_INFO", tcp_info(d))?,
@@ -94,7 +106,7 @@ impl InetSockets {
         };
         let listens = state == LISTEN;
         let peer = peer.unwrap_or_else(|| Address::none(family));
-        Ok(Inet {
+        let inet = Inet {
             family,
             kind,
             proto,
@@ -115,8 +127,13 @@ impl InetSockets {
                 || (udp && is(d, "UDP_CORK", SOL_UDP, UDP_CORK)?),
             ip: if tcp || udp { ip(d)? } else { IpOpts::default() },
             tcp: if tcp { Some(tcp_opts(d)?) } else { None },
+            stream: None,
             opts: sockopts::capture(d, family, tcp)?,
-        })
+        };
+        if tcp && inet.dport != 0 && inet.opts.peek_off.is_none() {
+            self.connections.push(connection(d, &inet)?);
+        }
+        Ok(inet)
     }
 
     /// A socket that is not bound is not listed; poll(2) tells at least whether it can receive.
@@ -131,38 +148,17 @@ impl InetSockets {
     }
 }
 
-/// What a struct sockaddr_in or sockaddr_in6 holds.
-struct Address {
-    address: Vec<u8>,
-    port: u16,
-    scope: u32,
-}
-
-impl Address {
-    fn of(address: &SockaddrStorage) -> Self {
-        if let Some(v4) = address.as_sockaddr_in() {
-            return Address { address: v4.ip().octets().to_vec(), port: v4.port(), scope: 0 };
-        }
-        let none = || Address::none(address.family().map_or(AF_INET6, |family| family as i32));
-        address.as_sockaddr_in6().map_or_else(none, |v6| Address {
-            address: v6.ip().octets().to_vec(),
-            port: v6.port(),
-            scope: v6.scope_id(),
-        })
-    }
-
-    fn none(family: i32) -> Self {
-        let length = if family == AF_INET6 { 16 } else { 4 };
-        Address { address: vec![0; length], port: 0, scope: 0 }
-    }
-
-    fn interface(&self, d: &Descriptor) -> Result<Option<String>> {
-        if self.scope == 0 {
-            return Ok(None);
-        }
-        let name = d.told("if_indextoname", if_indextoname(self.scope))?;
-        Ok(Some(name.to_string_lossy().into_owned()))
-    }
+/// With a duplicate of its own, for the time when all are known.
+fn connection(d: &Descriptor, inet: &Inet) -> Result<Connection> {
+    let dup = d.dup.try_clone_to_owned();
+    let dup = dup.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(EIO)));
+    Ok(Connection {
+        dup: d.told("dup", dup)?,
+        ino: d.inode.ino.0,
+        ends: Ends::new((&inet.src.0, inet.sport), (&inet.dst.0, inet.dport)),
+        pid: d.pid,
+        object: d.object(),
+    })
 }
 
 /// struct tcp_info: the state, and of a listener how many connections wait and how many may
@@ -187,10 +183,23 @@ fn ip(d: &Descriptor) -> Result<IpOpts> {
 }
 
 fn tcp_opts(d: &Descriptor) -> Result<Tcp> {
+    let ulp = name(d, "TCP_ULP", TCP_ULP)?;
     Ok(Tcp {
         nodelay: is(d, "TCP_NODELAY", SOL_TCP, TCP_NODELAY)?,
         defer_accept: d.told("TCP_DEFER_ACCEPT", int(d.dup, SOL_TCP, TCP_DEFER_ACCEPT))?,
+        user_timeout: d.told("TCP_USER_TIMEOUT", int(d.dup, SOL_TCP, TCP_USER_TIMEOUT))?,
+        congestion: name(d, "TCP_CONGESTION", TCP_CONGESTION)?,
+        ulp: (!ulp.is_empty()).then_some(ulp),
+        error: d.poll()?.contains(PollFlags::POLLERR),
     })
+}
+
+/// An option that is a short text; empty where it is none.
+fn name(d: &Descriptor, doing: &str, option: i32) -> Result<String> {
+    let mut name = [0; 16];
+    let length = d.told(doing, sys::getsockopt(d.dup, SOL_TCP, option, &mut name))?;
+    let name = name[..length].split(|&byte| byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(name).into_owned())
 }
 
 fn is(d: &Descriptor, doing: &str, level: i32, name: i32) -> Result<bool> {

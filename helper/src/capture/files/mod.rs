@@ -7,6 +7,7 @@
 //! a duplicated socket takes on the net_cls class and net_prio index of the helper's own cgroup
 //! (net/core/scm.c, __receive_sock), as it does with every checkpoint tool.
 
+mod address;
 mod descriptor;
 mod diag;
 mod epoll;

@@ -146,7 +146,7 @@ impl<'a> PeekOffset<'a> {
     }
 
     fn set(&self, value: i32) -> Result<()> {
-        self.d.told("SO_PEEK_OFF", sys::set_peek_off(self.d.dup, value))
+        self.d.told("SO_PEEK_OFF", sys::setsockopt(self.d.dup, SOL_SOCKET, SO_PEEK_OFF, value))
     }
 
     /// What is to be read from the `at`-th byte of the queue on.
@@ -170,7 +170,7 @@ impl<'a> PeekOffset<'a> {
 impl Drop for PeekOffset<'_> {
     fn drop(&mut self) {
         if peek_offset(self.d.dup) != self.was {
-            let _ = sys::set_peek_off(self.d.dup, self.was);
+            let _ = sys::setsockopt(self.d.dup, SOL_SOCKET, SO_PEEK_OFF, self.was);
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::limit::Limit;
 use crate::sys;
 use crate::task::Task;
+use crate::tcp::Connection;
 use crate::value::Hex;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -41,6 +42,8 @@ pub struct Facts {
     pub pipes: Vec<Pipe>,
     /// To be dropped before the tree runs on.
     pub in_flight: Vec<InFlight>,
+    /// TCP connections, which are told of by `crate::tcp`.
+    pub connections: Vec<Connection>,
     /// Removes its files from the images folder unless `keep` is called.
     pub ghosts: Copies,
 }
@@ -98,8 +101,9 @@ impl FileTable {
         tty::resolve(&mut self.files, pids)?;
         let ghosts = self.ghosts.copy(folder, ghost_limit, limit)?;
         let pipes = self.shared.pipes.facts();
+        let connections = self.shared.inet.connections;
         let FileTable { files, tables, in_flight, .. } = self;
-        Ok(Facts { files, tables, pipes, in_flight, ghosts })
+        Ok(Facts { files, tables, pipes, in_flight, connections, ghosts })
     }
 
     pub(super) fn take_proc(&mut self, pid: i32) -> Result<Proc> {

@@ -41,6 +41,7 @@ fn request(copy: PageCopy, images_dir: &Path) -> DumpRequest {
         copy,
         pages_name: "pages-{}.img".into(),
         ghost_limit: 0,
+        tcp: None,
         timeout_ms: 0,
         live: None,
         track: None,
