@@ -295,6 +295,28 @@ test("terminals of others are a shell's job", () => {
   refused(() => one(file('tty', { detail: { driver: 'serial' } })), /of a kind/);
 });
 
+test('a peer outside is connected to again by its name, or given', () => {
+  const peer_name = Buffer.from('/run/log\0').toString('base64');
+  const outside = { peer: '0x99', peer_in_tree: false, type: 2, peer_name };
+  const socket = (changes = {}) => file('unix', { detail: unix({ ...outside, ...changes }) });
+  const twice = [socket(), { ...socket(), id: 4, ino: '0x42' }];
+  const { entries } = develop(twice, [], { extUnixSk: true });
+  const extern = entries.filter(({ usk }) => usk?.uflags === 1).map(({ usk }) => usk!);
+  assert.equal(
+    extern.map(({ ino, peer, type, name }) => [ino, peer, type, `${Buffer.from(name)}`]),
+    [[0x99, 0, 2, '/run/log\0']],
+  );
+  refused(() => develop([socket()]), /--ext-unix-sk/);
+  const name = Buffer.from('relative\0').toString('base64');
+  const lost = [socket({ type: 1 }), socket({ peer_name: undefined }), socket({ peer_name: name })];
+  for (const one of lost) {
+    const given = `unix[${BigInt(one.ino)}]`;
+    const refusal = new RegExp(`outside.*--external '${given.replace(/[[\]]/g, '\\$&')}'`);
+    refused(() => develop([one], [], { extUnixSk: true }), refusal);
+    assert.is(develop([one], [], { external: [given] }).entries.at(-1)!.usk!.peer, 0x99);
+  }
+});
+
 test('who sent descriptors comes behind who gets them', () => {
   const data = Buffer.from('x').toString('base64');
   const queue = [{ data, scm: false, rights: [1] }];

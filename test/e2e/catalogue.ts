@@ -36,6 +36,12 @@ export const fixtures: Cycle[] = [
     fixture: 'rights',
     args: [kind],
   })),
+  {
+    fixture: 'outside',
+    args: ['datagrams'],
+    beside: ['listener'],
+    options: ['--ext-unix-sk'],
+  },
   { fixture: 'watches', args: ['inotify'] },
   { fixture: 'watches', args: ['unread'] },
   { fixture: 'watches', args: ['fanotify'] },

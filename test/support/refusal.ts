@@ -11,6 +11,8 @@ export interface Refusal {
   /** What runs instead, if it is no fixture. */
   program?: Program;
   args?: string[];
+  /** As of a cycle. */
+  beside?: string[];
   options?: string[];
   tty?: boolean;
   /** What the message has to name: the object, and the option that would allow it if there is one. */
@@ -53,11 +55,13 @@ export async function mustRefuse(refusal: Refusal, dumper: Dumper): Promise<void
   if (dumper === 'ckpt' && refusal.open) throw new Skip(`open: ${refusal.open}`);
   await withTemp(async (dir) => {
     const { fixture, program, args, tty } = refusal;
+    const beside = refusal.beside && (await Target.start(fixture, join(dir, 'beside'), refusal.beside));
     const target = await Target.start(program ?? fixture, join(dir, 'state'), args, { tty });
     try {
       await refuse(refusal, target, dumper, dir);
     } finally {
       await target.end();
+      await beside?.end();
     }
   });
 }
