@@ -65,6 +65,14 @@ const refusals: Refusal[] = [
     ofTree: true,
   },
   { fixture: 'locks', names: /--file-locks/ },
+  { fixture: 'leases', names: /LEASE.*--file-locks/s },
+  {
+    fixture: 'leases',
+    args: ['breaking'],
+    options: ['--file-locks'],
+    names: /lease that somebody/,
+    criu: 'takes it',
+  },
   { fixture: 'shelljob', tty: true, names: /--shell-job/ },
   { fixture: 'ghosts', options: ['--ghost-limit', '1000'], names: /large.*--ghost-limit/s },
 ];

@@ -55,7 +55,8 @@ export async function mustRefuse(refusal: Refusal, dumper: Dumper): Promise<void
   if (dumper === 'ckpt' && refusal.open) throw new Skip(`open: ${refusal.open}`);
   await withTemp(async (dir) => {
     const { fixture, program, args, tty } = refusal;
-    const beside = refusal.beside && (await Target.start(fixture, join(dir, 'beside'), refusal.beside));
+    const beside =
+      refusal.beside && (await Target.start(fixture, join(dir, 'beside'), refusal.beside));
     const target = await Target.start(program ?? fixture, join(dir, 'state'), args, { tty });
     try {
       await refuse(refusal, target, dumper, dir);
