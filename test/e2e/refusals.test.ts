@@ -1,6 +1,7 @@
 // What cannot be taken along is refused by name, and the target runs on as it was.
 //   usage: [CKPT_DUMPER=criu] node dist/test/e2e/refusals.test.js [NAME]...
 import { test } from 'uvu';
+import { Coverage, wordsOf } from '../support/coverage.js';
 import { dumper } from '../support/dump.js';
 import { mustRefuse, type Refusal } from '../support/refusal.js';
 import { orSkip } from '../support/skip.js';
@@ -79,14 +80,25 @@ const refusals: Refusal[] = [
 
 const names = process.argv.slice(2);
 
+/** The table is about all that ckpt refuses. */
+const coverage =
+  dumper === 'ckpt' && names.length === 0 ? new Coverage('refusals', 'Refused') : undefined;
+
 for (const refusal of refusals) {
   const name = [refusal.fixture, ...(refusal.args ?? [])].join(' ');
   if (names.length > 0 && !names.some((part) => name.includes(part))) continue;
   test(name, () =>
     orSkip(name, async () => {
-      if (dumper === 'ckpt' || refusal.criu === undefined) await mustRefuse(refusal, dumper);
+      if (coverage) {
+        const refused = async () => wordsOf(await mustRefuse(refusal, dumper));
+        await coverage.of(refusal, refusal.criu ?? 'refused', refused);
+      } else if (dumper === 'ckpt' || refusal.criu === undefined) {
+        await mustRefuse(refusal, dumper);
+      }
     }),
   );
 }
+
+if (coverage) test('docs/coverage.md', () => coverage.check());
 
 test.run();
