@@ -25,6 +25,7 @@ const refusals: Refusal[] = [
   object('netlink', /socket:\[\d+\]/, 'takes it'),
   object('aio', /aio/, 'takes it'),
   object('sysvshm', /SYSV/),
+  { fixture: 'timerfds', args: ['alarm'], names: /CLOCK_\*_ALARM/ },
   { fixture: 'eventfds', args: ['semaphore'], names: /semaphore/, criu: 'loses that it is one' },
   { fixture: 'eventfds', args: ['high'], names: /eventfd/, criu: 'cuts the counter to 32 bits' },
   {
