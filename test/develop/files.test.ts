@@ -10,6 +10,7 @@ import { encode } from '../../src/images/encode.js';
 import { fd_types } from '../../src/images/gen/fdinfo.js';
 import type {
   FanotifyMark,
+  FileLock,
   FdsFrame,
   FileFrame,
   GhostFrame,
@@ -454,8 +455,12 @@ test('locks belong to processes or descriptions, and need --file-locks', () => {
       [2, 0, PID, 0n],
     ],
   );
-  const lease = file('regular', { locks: [{ ...flock, kind: 'LEASE', mode: 'ACTIVE' }] });
-  refused(() => developLocks(facts(tree(lease)), { fileLocks: true }), /LEASE ACTIVE/);
+  const lease = { ...flock, kind: 'LEASE', mode: 'READ' } as const;
+  const locksOf = (lock: FileLock) =>
+    developLocks(facts(tree(file('regular', { locks: [lock] }))), { fileLocks: true });
+  assert.equal([locksOf(lease)[0]!.flag, locksOf(lease)[0]!.type], [8, 0]);
+  refused(() => locksOf({ ...lease, breaking: true }), /somebody outside waits/);
+  refused(() => locksOf({ ...lease, mode: 'ODD' }), /LEASE ODD/);
 });
 
 test.run();

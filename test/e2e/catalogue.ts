@@ -46,6 +46,7 @@ export const fixtures: Cycle[] = [
   { fixture: 'watches', args: ['unread'] },
   { fixture: 'watches', args: ['fanotify'] },
   { fixture: 'locks', options: ['--file-locks'] },
+  { fixture: 'leases', options: ['--file-locks'], alone: true },
   { fixture: 'shelljob', options: ['--shell-job'], tty: true },
   ...plain('rlimits', 'creds', 'prctls', 'places', 'chroots'),
   { fixture: 'creds', args: ['user'], criu: 'needs CAP_SYS_RESOURCE for prlimit of another user' },

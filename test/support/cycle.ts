@@ -21,6 +21,8 @@ export interface Cycle {
   tty?: boolean;
   /** Arguments of one of the same fixture that runs outside of the tree, with its state in `beside`. */
   beside?: string[];
+  /** No copy can be beside the original: its files must not even be opened. */
+  alone?: boolean;
   /** How many huge pages have to be in the machine's pool, for the original and a copy. */
   hugePages?: number;
   /** What CRIU loses or refuses where it is itself the dumper: then the cycle has to fail. */
@@ -85,7 +87,7 @@ async function runIn(cycle: Cycle, dumper: Dumper, version?: CriuVersion): Promi
     const original = await Target.start(program ?? fixture, join(dir, 'state'), args, { tty });
     try {
       const stage = { cycle, original, dumper, dir, version };
-      await leaveRunning(stage);
+      if (!cycle.alone) await leaveRunning(stage);
       await replace(stage);
     } finally {
       await original.end();

@@ -48,18 +48,22 @@ async function refuse(refusal: Refusal, target: Target, dumper: Dumper, dir: str
   }
   await target.ask();
   await target.ask();
+  return output;
 }
 
-/** Starts the fixture, has it dumped with the default of killing it, and asks it afterwards. */
-export async function mustRefuse(refusal: Refusal, dumper: Dumper): Promise<void> {
+/**
+ * Starts the fixture, has it dumped with the default of killing it, and asks it afterwards; resolves to
+ * what the dumper said.
+ */
+export async function mustRefuse(refusal: Refusal, dumper: Dumper): Promise<string> {
   if (dumper === 'ckpt' && refusal.open) throw new Skip(`open: ${refusal.open}`);
-  await withTemp(async (dir) => {
+  return withTemp(async (dir) => {
     const { fixture, program, args, tty } = refusal;
     const beside =
       refusal.beside && (await Target.start(fixture, join(dir, 'beside'), refusal.beside));
     const target = await Target.start(program ?? fixture, join(dir, 'state'), args, { tty });
     try {
-      await refuse(refusal, target, dumper, dir);
+      return await refuse(refusal, target, dumper, dir);
     } finally {
       await target.end();
       await beside?.end();

@@ -134,7 +134,7 @@ export class Files {
       case 'signalfd':
         return developSignalfd(file);
       case 'timerfd':
-        return developTimerfd(file);
+        return developTimerfd(file, place);
       case 'epoll':
         return developEpoll(file, this.#restorerTable(file.id), place);
       case 'pidfd':
