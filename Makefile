@@ -13,7 +13,7 @@ fixtures := $(patsubst %.c,dist/fixtures/%,$(notdir $(programs)))
 formatted := '{src,test}/**/*.ts' 'scripts/*.mjs' '*.json'
 rust := $(if $(wildcard Cargo.lock),--locked)
 
-.PHONY: build test lint fmt proto bench soak demo clean help needs fixtures oracle
+.PHONY: build test lint fmt proto bench coverage soak demo clean help needs fixtures oracle
 
 build: $(installed) ## the CLI and library into dist/, the helper into npm/helper-linux-x64/
 	@scripts/needs.sh cc
@@ -44,6 +44,11 @@ bench: build fixtures oracle ## pause, time and memory beside CRIU's
 	node dist/test/bench/lazy.js
 	node dist/test/bench/live.js
 	node dist/test/bench/redis.js
+
+coverage: build fixtures oracle ## docs/coverage.md, from what the end-to-end tests find
+	node dist/test/e2e/fixtures.test.js || true
+	node dist/test/e2e/refusals.test.js || true
+	scripts/coverage.mjs
 
 soak: build fixtures oracle ## the tests that repeat something many times, in full
 	node dist/test/soak/main.js

@@ -711,7 +711,7 @@ pub fn uffd_api(uffd: BorrowedFd, features: u64) -> nix::Result<u64> {
 
 /// UFFDIO_REGISTER for write-protection, of all mappings in a range that begins in one. Errors:
 /// `EBUSY` if another userfaultfd has one of them, `EPERM` and `EINVAL` for kinds that cannot be,
-/// `ESRCH` if the memory is gone (execve(2), exit).
+/// `ENOMEM` if the memory is gone (execve(2), exit), or the kernel has none.
 pub fn uffd_register_wp(uffd: BorrowedFd, start: u64, end: u64) -> nix::Result<()> {
     const REGISTER: libc::c_ulong = 0xc020_aa00;
     const MODE_WP: u64 = 2;

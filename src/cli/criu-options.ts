@@ -35,7 +35,6 @@ export const FOREIGN_OPTIONS: Record<string, ForeignOption> = {
   deprecated: later(),
   'display-stats': { why: 'the summary and --json hold the statistics' },
   'evasive-devices': later(),
-  'ext-unix-sk': later('x'),
   'force-irmap': later(),
   'freeze-cgroup': valueLater(),
   'ghost-fiemap': later(),

@@ -130,11 +130,16 @@ export const DUMP_OPTIONS: Record<string, Option> = {
     group: 'What may be in the tree',
     help: 'largest deleted file to copy (1M; suffixes K, M, G)',
   },
+  'ext-unix-sk': {
+    short: 'x',
+    group: 'What may be in the tree',
+    help: 'datagram sockets connected to named ones outside, which have to be there at the restore',
+  },
   external: {
     value: 'RES',
     type: 'list',
     group: 'What may be in the tree',
-    help: 'what the restore will be given: pipe:[INODE]; may be repeated',
+    help: 'what the restore will be given: pipe:[INODE], unix[INODE]; may be repeated',
   },
 
   'manage-cgroups': {

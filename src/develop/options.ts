@@ -16,7 +16,9 @@ export interface DevelopOptions {
   shellJob?: boolean;
   /** Dump file locks instead of refusing them. */
   fileLocks?: boolean;
-  /** Resources that the restore will provide: `pipe:[123]`. */
+  /** Datagram sockets may be connected to named ones outside of the tree. */
+  extUnixSk?: boolean;
+  /** Resources that the restore will provide: `pipe:[123]`, `unix[123]`. */
   external?: readonly string[];
   /** Leave all page data out, or only that which a lazy restore can take late. */
   skipPages?: 'all' | 'lazy';

@@ -57,7 +57,9 @@ export interface DumpOptions {
 
   shellJob?: boolean;
   fileLocks?: boolean;
-  /** What the restore will be given: `pipe:[INODE]`, as readlink(2) names it. CRIU's other kinds are refused. */
+  /** Datagram sockets connected to named ones outside of the tree, which a restore connects to again. */
+  extUnixSk?: boolean;
+  /** What the restore will be given: `pipe:[INODE]`, `unix[INODE]`. CRIU's other kinds are refused. */
   external?: string[];
   /** Bytes; a deleted file larger than this is refused. Default: 1 MiB, as CRIU's. */
   ghostLimit?: number;
@@ -192,8 +194,9 @@ function checkNetworkLock(lock: string | undefined): void {
 }
 
 function checkExternal(resource: string): void {
-  if (/^pipe:\[\d+\]$/.test(resource)) return;
-  throw unsupported(`--external '${resource}': ckpt honours no other kind yet than pipe:[INODE]`);
+  if (/^(pipe:|unix)\[\d+\]$/.test(resource)) return;
+  const others = 'ckpt honours no other kinds yet than pipe:[INODE] and unix[INODE]';
+  throw unsupported(`--external '${resource}': ${others}`);
 }
 
 function isOpen(fd: number): boolean {

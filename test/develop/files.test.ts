@@ -10,6 +10,7 @@ import { encode } from '../../src/images/encode.js';
 import { fd_types } from '../../src/images/gen/fdinfo.js';
 import type {
   FanotifyMark,
+  FileLock,
   FdsFrame,
   FileFrame,
   GhostFrame,
@@ -296,6 +297,28 @@ test("terminals of others are a shell's job", () => {
   refused(() => one(file('tty', { detail: { driver: 'serial' } })), /of a kind/);
 });
 
+test('a peer outside is connected to again by its name, or given', () => {
+  const peer_name = Buffer.from('/run/log\0').toString('base64');
+  const outside = { peer: '0x99', peer_in_tree: false, type: 2, peer_name };
+  const socket = (changes = {}) => file('unix', { detail: unix({ ...outside, ...changes }) });
+  const twice = [socket(), { ...socket(), id: 4, ino: '0x42' }];
+  const { entries } = develop(twice, [], { extUnixSk: true });
+  const extern = entries.filter(({ usk }) => usk?.uflags === 1).map(({ usk }) => usk!);
+  assert.equal(
+    extern.map(({ ino, peer, type, name }) => [ino, peer, type, `${Buffer.from(name)}`]),
+    [[0x99, 0, 2, '/run/log\0']],
+  );
+  refused(() => develop([socket()]), /--ext-unix-sk/);
+  const name = Buffer.from('relative\0').toString('base64');
+  const lost = [socket({ type: 1 }), socket({ peer_name: undefined }), socket({ peer_name: name })];
+  for (const one of lost) {
+    const given = `unix[${BigInt(one.ino)}]`;
+    const refusal = new RegExp(`outside.*--external '${given.replace(/[[\]]/g, '\\$&')}'`);
+    refused(() => develop([one], [], { extUnixSk: true }), refusal);
+    assert.is(develop([one], [], { external: [given] }).entries.at(-1)!.usk!.peer, 0x99);
+  }
+});
+
 test('who sent descriptors comes behind who gets them', () => {
   const data = Buffer.from('x').toString('base64');
   const queue = [{ data, scm: false, rights: [1] }];
@@ -474,8 +497,12 @@ test('locks belong to processes or descriptions, and need --file-locks', () => {
       [2, 0, PID, 0n],
     ],
   );
-  const lease = file('regular', { locks: [{ ...flock, kind: 'LEASE', mode: 'ACTIVE' }] });
-  refused(() => developLocks(facts(tree(lease)), { fileLocks: true }), /LEASE ACTIVE/);
+  const lease = { ...flock, kind: 'LEASE', mode: 'READ' } as const;
+  const locksOf = (lock: FileLock) =>
+    developLocks(facts(tree(file('regular', { locks: [lock] }))), { fileLocks: true });
+  assert.equal([locksOf(lease)[0]!.flag, locksOf(lease)[0]!.type], [8, 0]);
+  refused(() => locksOf({ ...lease, breaking: true }), /somebody outside waits/);
+  refused(() => locksOf({ ...lease, mode: 'ODD' }), /LEASE ODD/);
 });
 
 test.run();

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import type { DumpResult } from '../../src/dump/result.js';
 import { dump } from '../../src/index.js';
 import { ckpt } from '../cli/ckpt.js';
+import { goOn } from '../live/copy.js';
 import { sameAgain, settled } from '../soak/snapshot.js';
 import { descendants, procText } from '../support/proc.js';
 import { withoutRseq } from '../support/target.js';
@@ -71,7 +72,7 @@ for (const memory of MEMORIES) {
         assert.match(status(target.pid, 'State'), /^T/);
         const { compared } = await mustBeTrue(images);
         assert.ok(compared > 0);
-        for (const pid of [target.pid, ...descendants(target.pid)]) process.kill(pid, 'SIGCONT');
+        goOn(target.pid);
         await target.ask();
       },
       withoutRseq(memory, []),
@@ -92,7 +93,7 @@ test('a chain of sets goes on over it: what was written stays known', () =>
       assert.ok(pages.lazy.unchanged > 0);
       const { compared, depth } = await mustBeTrue(join(dir, '2'));
       assert.ok(compared > 0 && depth === 2);
-      process.kill(target.pid, 'SIGCONT');
+      goOn(target.pid);
       await target.ask();
     },
     withoutRseq('churn', ['7', '2000']),

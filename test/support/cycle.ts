@@ -19,6 +19,10 @@ export interface Cycle {
   options?: string[];
   /** Runs on a terminal of its own. */
   tty?: boolean;
+  /** Arguments of one of the same fixture that runs outside of the tree, with its state in `beside`. */
+  beside?: string[];
+  /** No copy can be beside the original: its files must not even be opened. */
+  alone?: boolean;
   /** How many huge pages have to be in the machine's pool, for the original and a copy. */
   hugePages?: number;
   /** What CRIU loses or refuses where it is itself the dumper: then the cycle has to fail. */
@@ -79,13 +83,15 @@ export async function run(cycle: Cycle, dumper: Dumper, version?: CriuVersion): 
 async function runIn(cycle: Cycle, dumper: Dumper, version?: CriuVersion): Promise<void> {
   await withTemp(async (dir) => {
     const { fixture, program, args, tty } = cycle;
+    const beside = cycle.beside && (await Target.start(fixture, join(dir, 'beside'), cycle.beside));
     const original = await Target.start(program ?? fixture, join(dir, 'state'), args, { tty });
     try {
       const stage = { cycle, original, dumper, dir, version };
-      await leaveRunning(stage);
+      if (!cycle.alone) await leaveRunning(stage);
       await replace(stage);
     } finally {
       await original.end();
+      await beside?.end();
     }
   });
 }

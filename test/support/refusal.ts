@@ -11,6 +11,8 @@ export interface Refusal {
   /** What runs instead, if it is no fixture. */
   program?: Program;
   args?: string[];
+  /** As of a cycle. */
+  beside?: string[];
   options?: string[];
   tty?: boolean;
   /** What the message has to name: the object, and the option that would allow it if there is one. */
@@ -46,18 +48,25 @@ async function refuse(refusal: Refusal, target: Target, dumper: Dumper, dir: str
   }
   await target.ask();
   await target.ask();
+  return output;
 }
 
-/** Starts the fixture, has it dumped with the default of killing it, and asks it afterwards. */
-export async function mustRefuse(refusal: Refusal, dumper: Dumper): Promise<void> {
+/**
+ * Starts the fixture, has it dumped with the default of killing it, and asks it afterwards; resolves to
+ * what the dumper said.
+ */
+export async function mustRefuse(refusal: Refusal, dumper: Dumper): Promise<string> {
   if (dumper === 'ckpt' && refusal.open) throw new Skip(`open: ${refusal.open}`);
-  await withTemp(async (dir) => {
+  return withTemp(async (dir) => {
     const { fixture, program, args, tty } = refusal;
+    const beside =
+      refusal.beside && (await Target.start(fixture, join(dir, 'beside'), refusal.beside));
     const target = await Target.start(program ?? fixture, join(dir, 'state'), args, { tty });
     try {
-      await refuse(refusal, target, dumper, dir);
+      return await refuse(refusal, target, dumper, dir);
     } finally {
       await target.end();
+      await beside?.end();
     }
   });
 }

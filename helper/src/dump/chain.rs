@@ -75,15 +75,14 @@ impl Chain {
     }
 
     fn take(&mut self, request: &TrackingRequest, changes: &mut Changes) -> Result<()> {
-        // From the beginning, so that it is never two who make a set at the same time.
-        let keeper = match self.makes_epoch() {
-            true => Session::start(self.root)?,
-            false => match Session::open(self.root)? {
-                Some(keeper) => keeper,
-                None => return Ok(()),
-            },
+        let (keeper, kept) = if self.makes_epoch() {
+            // From the beginning, so that it is never two who make a set at the same time.
+            Session::start(self.root, false)?
+        } else {
+            let Some(keeper) = Session::open(self.root)? else { return Ok(()) };
+            let kept = keeper.take(true)?;
+            (keeper, kept)
         };
-        let kept = keeper.take(request.epoch.is_none())?;
         let known = request.since.is_some() && kept.state.epoch == request.since;
         self.since = request.since.clone().filter(|_| known);
         for (key, uffd) in kept.spaces {
@@ -146,10 +145,7 @@ pub fn hand_over(
     }
     drop(keeper);
     let all = changes.tracked().map(|(key, fd, _)| (key, Some(fd)));
-    let started = Session::start(root).and_then(|keeper| {
-        keeper.take(false)?;
-        keeper.commit(all, epoch)
-    });
+    let started = Session::start(root, false).and_then(|(keeper, _)| keeper.commit(all, epoch));
     match tree::check_root(root.pid) {
         Err(_) => Ok(()),
         Ok(()) => started,

@@ -53,8 +53,8 @@ fn not_tracked(root: Key) -> Error {
 /// Unless it is tracked already: protect all that there is, and have it kept. There is no set that it
 /// could be compared with yet.
 fn start(root: Key, limit: &Limit) -> Result<Tracking> {
-    let keeper = Session::start(root)?;
-    if !keeper.take(true)?.spaces.is_empty() {
+    let (keeper, kept) = Session::start(root, true)?;
+    if !kept.spaces.is_empty() {
         return status(&keeper, limit);
     }
     let marked = keep::marked(&keep::overlapping(root.pid)?)?;

@@ -9,9 +9,13 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
-/// How often a keeper is started that has ended before it could be spoken to.
-const TRIES: u32 = 3;
+/// How often, and after how long, a keeper is tried again. One that was killed may still listen; one
+/// that has nothing to keep ends as soon as another, who only looks, has come and gone.
+const TRIES: u32 = 5;
+const RESPITE: Duration = Duration::from_millis(20);
 
 /// A connection to the keeper of a tree.
 pub struct Session {
@@ -31,19 +35,24 @@ impl Session {
         Ok(place::connected(root)?.map(|socket| Session { root, socket }))
     }
 
-    /// With a new keeper, if there is none. One that nobody gives anything to keep ends again, be it
-    /// that another who only looks has come and gone before us.
+    /// Take what the keeper has, a new one if there is none.
     ///
-    /// Errors: `Kernel`, `Permission`.
-    pub fn start(root: Key) -> Result<Self> {
+    /// Errors: those of `take`; `Permission`.
+    pub fn start(root: Key, keep: bool) -> Result<(Self, Kept)> {
+        let pid = root.pid;
+        let ends = || Error::new(Code::Kernel, format!("pid {pid}: its keeper ends at once"));
+        let mut taken = Err(ends().with_pid(pid));
         for _ in 0..TRIES {
             place::listening(root, |socket| spawn(root, socket))?;
             if let Some(session) = Session::open(root)? {
-                return Ok(session);
+                taken = session.take(keep).map(|kept| (session, kept));
+            }
+            match &taken {
+                Err(error) if error.code == Code::Kernel => thread::sleep(RESPITE),
+                _ => break,
             }
         }
-        let pid = root.pid;
-        Err(Error::new(Code::Kernel, format!("pid {pid}: its keeper ends at once")).with_pid(pid))
+        taken
     }
 
     /// Have what it has, for nobody else until this session ends. Unless `keep`, it has no epoch

@@ -1,5 +1,6 @@
 //! Page data: which pages hold data, and their bytes. `Memory` is all of it for one dump.
 //!
+//! live: before the freeze · told: frames and counts ·
 //! tracker, rounds, slots, gather: copied while it still runs · snapshot: after the thaw, from a
 //! child · changes, running: what was written since an earlier set · spans: what to look for where ·
 //! scan, finders, entries: which pages · shmem: of which segments ·
@@ -13,6 +14,7 @@ mod finders;
 #[cfg(test)]
 pub mod fixture;
 mod gather;
+mod live;
 mod pages_file;
 mod rounds;
 mod running;
@@ -24,27 +26,25 @@ mod snapshot;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod tracker;
 
 use crate::capture::files::FileId;
 use crate::capture::vma::{self, Before, KernelMounts, Mappings, Vma};
 use crate::error::Result;
 use crate::limit::Limit;
-use crate::value::Hex;
 use crate::wire::{Action, DumpRequest, PageCopy};
 pub use changes::{Changes, Counts};
 use copy::{copy, Choice, Copied, Source};
-use facts::Owner;
+pub use live::Left;
 use pages_file::{PagesFile, PagesFiles};
-use rounds::{Finished, Rounds, Written};
+use rounds::{Finished, Rounds};
 pub use running::{each_running, Running};
 use scan::Pages;
 pub use scan::Scanner;
-use serde::Serialize;
-use shmem::{Segment, Segments};
+use shmem::Segments;
 use snapshot::Snapshot;
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+pub use told::Totals;
 
 /// Bytes of a page; the unit of all page data, of huge pages too.
 pub const PAGE: u64 = 4096;
@@ -82,40 +82,6 @@ pub struct Memory {
     threads: u64,
     /// A parent may have the page that a page of zeros takes the place of.
     keep_zeros: bool,
-}
-
-/// What is left to do under the freeze.
-pub struct Left {
-    pub pages: u64,
-    /// How long it takes to find them, and to copy them.
-    pub scan: Duration,
-    pub copy: Duration,
-}
-
-/// Counts of pages. docs/protocol.md, "captured".
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Totals {
-    /// Of mappings that were looked through for data.
-    pub scanned: u64,
-    /// Pages that hold data, of processes.
-    pub present: u64,
-    /// Of these, those that are lazy.
-    pub lazy: u64,
-    pub copied: u64,
-    /// Left out, and not among the others: all zeros, as a restore makes them by itself.
-    pub zero: u64,
-    pub shmem_copied: u64,
-}
-
-impl Totals {
-    fn of<'a>(spaces: impl Iterator<Item = &'a Pages>) -> Self {
-        spaces.fold(Totals::default(), |totals, pages| Totals {
-            scanned: totals.scanned + pages.scanned,
-            present: totals.present + pages.runs.pages(),
-            lazy: totals.lazy + pages.runs.lazy_pages(),
-            ..totals
-        })
-    }
 }
 
 impl Memory {
@@ -170,75 +136,6 @@ impl Memory {
             (Some(files), PageCopy::All) => files.prepare(pid, found.all),
             (Some(files), _) => files.prepare(pid, found.unlazy),
             (None, _) => Ok(()),
-        }
-    }
-
-    /// Copy an address space in rounds from now on, with a userfaultfd that it made.
-    ///
-    /// Errors: `ImagesDir`, `NoSpace`; `Kernel` where the kernel cannot track.
-    pub fn follow(&mut self, pid: i32, uffd: OwnedFd) -> Result<()> {
-        let Some(files) = &mut self.files else { return Ok(()) };
-        let file = files.take(pid)?;
-        self.rounds.follow(pid, uffd, file)
-    }
-
-    pub fn follows(&self, pid: i32) -> bool {
-        self.rounds.follows(pid)
-    }
-
-    /// While the target runs: find what was written since the last round, and protect it. Its system
-    /// calls that were under way have to end before it is copied.
-    ///
-    /// Errors: `Kernel`, those of `limit`.
-    pub fn protect(&mut self, limit: &Limit) -> Result<Written> {
-        let written = self.rounds.protect(&mut self.scanner, limit)?;
-        if let Some(files) = &mut self.files {
-            self.rounds.discard_lost(files);
-        }
-        Ok(written)
-    }
-
-    /// Copy it; how many pages that were. `progress` is told pages done and all there are to do.
-    ///
-    /// Errors: `NoSpace`, `Write`, `Kernel`, those of `limit`.
-    pub fn copy_written(
-        &mut self,
-        written: Written,
-        limit: &Limit,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<u64> {
-        self.rounds.copy(written, (self.threads, limit), progress)
-    }
-
-    /// What would be left to do under the freeze, of these processes, if it began now.
-    pub fn left(&mut self, pids: &[i32], limit: &Limit) -> Result<Left> {
-        let start = Instant::now();
-        let mut segments = Segments::default();
-        let mut pages = 0;
-        for &pid in pids {
-            let Ok(mut vmas) = vma::glance(pid) else { continue }; // it has ended
-            vmas.iter_mut().for_each(|vma| vma.find_shmem(&self.mounts));
-            let tracked = self.rounds.follows(pid);
-            let Ok(found) = self.scanner.scan(pid, &vmas, tracked, limit) else { continue };
-            pages += found.runs.pages() - found.runs.clean_pages();
-            self.scanner.reuse(pid, found.runs);
-            // A mapping that went away meanwhile is no more to be copied.
-            vmas.iter().for_each(|vma| drop(segments.add_mapping(pid, vma)));
-        }
-        segments.scan(limit)?;
-        pages += segments.iter().map(|segment| segment.runs.pages()).sum::<u64>();
-        Ok(Left { pages, scan: start.elapsed(), copy: self.rounds.time_for(pages) })
-    }
-
-    /// Pages that were copied in rounds, and bytes a second.
-    pub fn rounds(&self) -> (u64, f64) {
-        (self.rounds.copied(), self.rounds.rate())
-    }
-
-    /// Right before the freeze: see again what shall be assumed to be so under it.
-    pub fn look_again(&mut self, pids: &[i32]) {
-        if self.assume {
-            self.before = Before::prepare(pids);
         }
     }
 
@@ -357,56 +254,10 @@ impl Memory {
         self.spaces.iter().try_for_each(|space| space.mappings.confirm())
     }
 
-    /// The frames of kind vmas.
-    pub fn vmas_frames(&self) -> impl Iterator<Item = facts::Vmas<'_>> {
-        self.spaces.iter().flat_map(|Space { mappings, pages, .. }| {
-            facts::vmas(mappings.pid, &mappings.vmas, pages.guards.as_deref())
-        })
-    }
-
-    /// The frames of kind shmem.
-    pub fn shmem_frames(&self) -> impl Iterator<Item = facts::Shmem<'_>> {
-        self.segments().map(|(segment, pages_file)| facts::Shmem {
-            ino: Hex(segment.ino),
-            size: Hex(segment.size),
-            pages_file,
-        })
-    }
-
-    /// The frames of kind pagemap.
-    pub fn pagemap_frames(&self) -> impl Iterator<Item = facts::Pagemap<'_>> {
-        let copied = (self.copy == PageCopy::All, self.copy != PageCopy::None);
-        let spaces = self.spaces.iter().flat_map(move |space| {
-            let file = space.file.as_deref();
-            let owner = Owner::Pid(space.mappings.pid);
-            facts::pagemap(owner, file, space.pages.runs.as_slice(), copied)
-        });
-        let segments = self.segments().flat_map(move |(segment, file)| {
-            facts::pagemap(Owner::Shmem(Hex(segment.ino)), file, segment.runs.as_slice(), copied)
-        });
-        spaces.chain(segments)
-    }
-
-    fn segments(&self) -> impl Iterator<Item = (&Segment, Option<&str>)> {
-        let files = self.segment_files.iter().map(|name| Some(&**name));
-        self.segments.iter().zip(files.chain(std::iter::repeat(None)))
-    }
-
-    pub fn totals(&self) -> Totals {
-        let found = Totals::of(self.spaces.iter().map(|space| &space.pages));
-        let Totals { scanned, present, lazy, .. } = found;
-        Totals { scanned, present, lazy, ..self.totals }
-    }
-
     /// What is known of changes, for a pass that has to be made again.
     pub fn take_changes(&mut self) -> Changes {
         let found = self.spaces.drain(..).map(|space| (space.mappings.pid, space.pages.runs));
         std::mem::take(&mut self.changes).again(found)
-    }
-
-    /// The kernel's own mounts of huge pages: device, log2 of the size of a page.
-    pub fn hugetlb(&self) -> &[(u64, u32)] {
-        &self.mounts.hugetlb
     }
 
     /// The dump is good: its files of page data stay.

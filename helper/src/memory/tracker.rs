@@ -29,6 +29,9 @@ const PAGEFAULT_FLAG_WP: u64 = 1 << 0;
 const WP_UNPOPULATED: u64 = 1 << 13; // PAGEMAP_SCAN protects no anonymous memory without it
 const WP_ASYNC: u64 = 1 << 15; // Linux 6.7
 
+/// What the kernel says of an address space that is no more: fs/userfaultfd.c, userfaultfd_register.
+const GONE: Errno = Errno::ENOMEM;
+
 /// What a userfaultfd has to be capable of.
 pub const FEATURES: u64 = PAGEFAULT_FLAG_WP | WP_UNPOPULATED | WP_ASYNC;
 
@@ -55,7 +58,7 @@ impl Tracker {
     /// program. Asked by what the kernel refuses otherwise: memory at the very top, where none is.
     pub fn is_of_living(&self) -> bool {
         const TOP: u64 = (1 << 47) - PAGE;
-        sys::uffd_register_wp(self.uffd.as_fd(), TOP - PAGE, TOP) != Err(Errno::ESRCH)
+        sys::uffd_register_wp(self.uffd.as_fd(), TOP - PAGE, TOP) != Err(GONE)
     }
 
     /// Register the mappings of `pid` that can be; what can not is never clean. False: some of them
@@ -85,7 +88,7 @@ impl Tracker {
     fn register_all(&self, vmas: &[Vma]) -> nix::Result<bool> {
         let range = (vmas[0].start.0, vmas[vmas.len() - 1].end.0);
         match sys::uffd_register_wp(self.uffd.as_fd(), range.0, range.1) {
-            Err(Errno::ESRCH) => Err(Errno::ESRCH),
+            Err(GONE) => Err(Errno::ESRCH),
             Err(_) if vmas.len() > 1 => {
                 vmas.chunks(1).try_fold(true, |alone, vma| Ok(self.register_all(vma)? && alone))
             }

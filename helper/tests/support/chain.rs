@@ -116,13 +116,14 @@ pub struct Chain {
     pub pid: i32,
     pub memory: Memory,
     pub made: usize,
+    left_out: BTreeMap<i32, u64>,
     /// What the last one told of tracking.
     pub last: Value,
 }
 
 impl Chain {
     pub fn new(pid: i32) -> Self {
-        Chain { pid, memory: Memory::new(), made: 0, last: Value::Null }
+        Chain { pid, memory: Memory::new(), made: 0, left_out: BTreeMap::new(), last: Value::Null }
     }
 
     pub fn predump(&mut self) {
@@ -135,6 +136,14 @@ impl Chain {
     pub fn dump(&mut self) {
         let track = self.next();
         self.dump_with(track);
+    }
+
+    /// One that lets the tree run before anybody could look.
+    pub fn dump_running(&mut self) {
+        let (folder, track) = (Folder::new(), self.next());
+        let mut request = dump(self.pid, &folder, track);
+        request["after"] = json!("run");
+        made(&request, &mut |frames| self.add(frames, &folder));
     }
 
     pub fn dump_with(&mut self, track: Value) {
@@ -153,7 +162,20 @@ impl Chain {
 
     pub fn add(&mut self, frames: &[Value], folder: &Folder) {
         self.memory = after(&self.memory, frames, folder);
+        self.left_out.clear();
+        for frame in frames.iter().filter(|frame| frame["t"] == "pagemap") {
+            let runs: Vec<u64> =
+                frame["runs"].as_array().unwrap().iter().flat_map(Value::as_u64).collect();
+            let left_out = runs.chunks(3).filter(|run| run[2] & UNCHANGED != 0);
+            let pages: u64 = left_out.map(|run| run[1]).sum();
+            *self.left_out.entry(frame["pid"].as_i64().unwrap_or(0) as i32).or_default() += pages;
+        }
         self.last = frames.last().unwrap()["track"].clone();
+    }
+
+    /// Pages of a process that the last set left out.
+    pub fn unchanged_of(&self, pid: i32) -> u64 {
+        self.left_out.get(&pid).copied().unwrap_or(0)
     }
 
     /// The last set knew what the one before was, and left out so many pages.

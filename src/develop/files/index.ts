@@ -31,7 +31,7 @@ import { developSignalfd } from './signalfd.js';
 import { developStream, isConnection } from './tcp.js';
 import { developTimerfd } from './timerfd.js';
 import { developTty, developTtyInfo, refuseTty, warningsOfTty } from './tty.js';
-import { developUnix, refuseUnix } from './unix.js';
+import { developPeerOutside, developUnix, hasPeerOutside, refuseUnix } from './unix.js';
 import { hasRights, UnixPeers } from './unix-peers.js';
 
 /** Develops files, one after the other; what it holds in the end is what the images get. */
@@ -51,8 +51,9 @@ export class Files {
   readonly #peers: UnixPeers;
   readonly #options: DevelopOptions;
   readonly #locked: boolean;
-  /** Of what has been taken already: inodes of pipes, ids of segments by inode. */
+  /** Of what has been taken already: inodes of pipes and of sockets outside, ids of segments by inode. */
   readonly #pipes = new Set<bigint>();
+  readonly #outside = new Set<bigint>();
   readonly #segments = new Map<bigint, number>();
   #lastId = 0;
 
@@ -137,7 +138,7 @@ export class Files {
       case 'signalfd':
         return developSignalfd(file);
       case 'timerfd':
-        return developTimerfd(file);
+        return developTimerfd(file, place);
       case 'epoll':
         return developEpoll(file, this.#restorerTable(file.id), place);
       case 'pidfd':
@@ -154,7 +155,8 @@ export class Files {
       case 'tty':
         return this.#tty(file);
       case 'unix':
-        refuseUnix(file, place, this.#peers);
+        refuseUnix(file, place, this.#peers, this.#options);
+        this.#addPeerOutside(file);
         this.queues.push(...developQueue(file.id, file.detail.queue, place));
         this.warnings.push(...warningsOfQueue(file, place));
         return developUnix(file, this.#peers);
@@ -197,6 +199,14 @@ export class Files {
     if (this.#pipes.has(ino) || !canRead(file)) return;
     this.#pipes.add(ino);
     (file.kind === 'pipe' ? this.pipeData : this.fifoData).push(developPipeData(pipe));
+  }
+
+  /** Of what several sockets are connected to, once. */
+  #addPeerOutside(file: FileOf<'unix'>): void {
+    const peer = BigInt(file.detail.peer);
+    if (!hasPeerOutside(file) || this.#outside.has(peer)) return;
+    this.#outside.add(peer);
+    this.entries.push(developPeerOutside(file, ++this.#lastId));
   }
 
   #tty(file: FileOf<'tty'>): Entry<'file_entry'> {

@@ -8,12 +8,12 @@ import type { Facts } from '../facts.js';
 import type { DevelopOptions } from '../options.js';
 import { refuse } from '../refuse.js';
 
-/** FL_* of linux/filelock.h, by the kernel's names for them in fdinfo. */
-const KINDS: Record<string, number> = { POSIX: 1, FLOCK: 2, OFDLCK: 1024 };
+/** As images have them, by the kernel's names for them in fdinfo. */
+const KINDS: Record<string, number> = { POSIX: 1, FLOCK: 2, LEASE: 8, OFDLCK: 1024 };
 /** F_RDLCK and F_WRLCK of fcntl(2). */
 const MODES: Record<string, number> = { READ: 0, WRITE: 1 };
 
-/** All locks of the tree. Refuses them all without `fileLocks`, leases and unknown ones always. */
+/** All locks of the tree. Refuses them all without `fileLocks`, always leases that somebody waits for. */
 export function developLocks(
   facts: Facts,
   { fileLocks }: DevelopOptions,
@@ -23,6 +23,7 @@ export function developLocks(
     for (const lock of file.locks) {
       const place = facts.placeOf(file.id);
       if (!fileLocks) refuse(place, `a ${lock.kind} lock is held on it`, '--file-locks allows it');
+      if (lock.breaking) refuse(place, 'a lease that somebody outside waits for');
       if (!(lock.kind in KINDS && lock.mode in MODES)) {
         refuse(place, `a lock of a kind that ckpt does not dump (${lock.kind} ${lock.mode})`);
       }

@@ -6,6 +6,7 @@ import { fd_types } from '../../images/gen/fdinfo.js';
 import type { FileOf, Hex, UnixDetail } from '../../helper/protocol.js';
 import type { Entry } from '../entry.js';
 import { NET_NS } from '../ids.js';
+import type { DevelopOptions } from '../options.js';
 import { type Place, refuse } from '../refuse.js';
 import { developOwner } from './fown.js';
 import { developSockOpts } from './sockopts.js';
@@ -16,6 +17,12 @@ const ESTABLISHED = 1;
 const LISTEN = 10;
 const SOCK_DGRAM = 2;
 const SHUT_BOTH = 3;
+/** Of `uflags`: a socket outside of the tree. */
+const USK_EXTERN = 1;
+const NO_OPTS: Entry<'sk_opts_entry'> = {
+  ...{ so_sndbuf: 0, so_rcvbuf: 0, so_snd_tmo_sec: 0, so_snd_tmo_usec: 0 },
+  ...{ so_rcv_tmo_sec: 0, so_rcv_tmo_usec: 0 },
+};
 /** Abstract names begin with a zero byte; others are paths. */
 const ABSTRACT = 0;
 
@@ -71,11 +78,14 @@ function folderOf(path: string, name: Buffer): string | undefined {
 }
 
 /** Refuses sockets whose connection leads out of the tree, or cannot be made again as it is. */
-export function refuseUnix(file: FileOf<'unix'>, place: Place, peers: UnixPeers): void {
+export function refuseUnix(
+  file: FileOf<'unix'>,
+  place: Place,
+  peers: UnixPeers,
+  options: DevelopOptions,
+): void {
   const { ino, detail, path } = file;
-  if (BigInt(detail.peer) !== 0n && !detail.peer_in_tree) {
-    refuse(place, 'its peer is outside of the tree');
-  }
+  if (hasPeerOutside(file)) refuseOutside(file, place, options);
   if (detail.opts.peek_off !== undefined) refuse(place, 'it peeks at an offset (SO_PEEK_OFF)');
   const strangers = peers.strangersAt(detail);
   if (strangers > 0) refuse(place, `${strangers} connections from outside of the tree wait`);
@@ -86,6 +96,40 @@ export function refuseUnix(file: FileOf<'unix'>, place: Place, peers: UnixPeers)
   const name = Buffer.from(detail.name, 'base64');
   const isRelative = isPath(name) && !textOf(name).startsWith('/');
   if (isRelative && !path) refuse(place, `bound to the relative path ${textOf(name)}`);
+}
+
+/** Connected to a socket that no process of the tree has. */
+export function hasPeerOutside({ detail }: FileOf<'unix'>): boolean {
+  return BigInt(detail.peer) !== 0n && !detail.peer_in_tree;
+}
+
+/** A restore connects a datagram socket anew, by its peer's name; any other it has to be given. */
+function refuseOutside(
+  { ino, detail }: FileOf<'unix'>,
+  place: Place,
+  { external = [], extUnixSk = false }: DevelopOptions,
+): void {
+  const given = `unix[${BigInt(ino)}]`;
+  if (external.includes(given)) return;
+  const name = Buffer.from(detail.peer_name ?? '', 'base64');
+  const isLasting = name[0] === ABSTRACT || name.toString().startsWith('/');
+  if (detail.type !== SOCK_DGRAM || !isLasting) {
+    refuse(place, 'its peer is outside of the tree', `--external '${given}' allows it`);
+  }
+  if (!extUnixSk) refuse(place, 'its peer is outside of the tree', '--ext-unix-sk allows it');
+}
+
+/** The socket outside that a restore is to connect to, under the id `id`. */
+export function developPeerOutside({ detail }: FileOf<'unix'>, id: number): Entry<'file_entry'> {
+  return {
+    type: fd_types.UNIXSK,
+    id,
+    usk: {
+      ...{ id, flags: 0, uflags: USK_EXTERN, backlog: 0, peer: 0, ino: inode(detail.peer) },
+      ...{ type: SOCK_DGRAM, state: LISTEN, fown: developOwner(undefined), opts: NO_OPTS },
+      name: Buffer.from(detail.peer_name ?? '', 'base64'),
+    },
+  };
 }
 
 /** Connected to nobody: the other end is closed, or not accepted yet. */

@@ -19,7 +19,9 @@ export interface FileOwner {
 
 export interface FileLock {
   kind: 'POSIX' | 'FLOCK' | 'OFDLCK' | 'LEASE';
-  /** READ, WRITE, and for leases what the kernel prints. */
+  /** Of a lease: somebody waits for it to be given up. */
+  breaking?: true;
+  /** READ, WRITE; UNLCK of a lease that is to be given up. */
   mode: string;
   pid: number;
   start: Hex;

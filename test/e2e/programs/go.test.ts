@@ -20,6 +20,8 @@ testProgram('go', () => build(0));
 
 const names = /pid \d+: fd \d+ -> socket:\[\d+\]: Multipath TCP.*GODEBUG=multipathtcp=0/;
 test('go with a listener of Multipath TCP is refused', () =>
-  orSkip('go', async () => mustRefuse({ fixture: 'go', program: await build(1), names }, 'ckpt')));
+  orSkip('go', async () => {
+    await mustRefuse({ fixture: 'go', program: await build(1), names }, 'ckpt');
+  }));
 
 test.run();

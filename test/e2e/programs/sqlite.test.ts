@@ -76,8 +76,8 @@ testProgram('sqlite3', () => new Sqlite(), { args: ['--file-locks'] });
 
 const names = /pid \d+: fd \d+ -> \S+\/database: .*--file-locks/;
 test('sqlite3 in a transaction is refused without --file-locks', () =>
-  orSkip('sqlite3', () =>
-    mustRefuse({ fixture: 'sqlite3', program: new Sqlite(), names }, 'ckpt'),
-  ));
+  orSkip('sqlite3', async () => {
+    await mustRefuse({ fixture: 'sqlite3', program: new Sqlite(), names }, 'ckpt');
+  }));
 
 test.run();

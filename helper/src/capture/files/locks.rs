@@ -8,6 +8,9 @@ use serde::{Serialize, Serializer};
 pub struct Lock {
     /// POSIX, FLOCK, OFDLCK, LEASE ...
     pub kind: String,
+    /// Of a lease: somebody waits for it to be given up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub breaking: bool,
     /// READ, WRITE, UNLCK.
     pub mode: String,
     /// Who took it; -1 for OFDLCK, 0 for a process of another pid namespace.
@@ -48,14 +51,15 @@ pub fn merge(locks: &mut Vec<Lock>, info: &FdInfo) -> Result<(), &'static str> {
 fn parse(line: &str) -> Option<Lock> {
     let mut words = line.split_whitespace().skip(1);
     let kind = words.next()?.to_owned();
-    let mode = words.nth(1)?.to_owned();
+    let breaking = words.next()? == "BREAKING";
+    let mode = words.next()?.to_owned();
     let pid = words.next()?.parse().ok()?;
     let start = Hex(words.nth(1)?.parse().ok()?);
     let end = match words.next()? {
         "EOF" => End::Eof,
         end => End::At(end.parse().ok()?),
     };
-    Some(Lock { kind, mode, pid, start, end })
+    Some(Lock { kind, breaking, mode, pid, start, end })
 }
 
 #[cfg(test)]
@@ -78,7 +82,12 @@ mod tests {
         assert_eq!((posix.start, posix.end), (Hex(10), End::At(19)));
         assert_eq!(of("1: FLOCK  ADVISORY  READ 77 fe:00:9 0 EOF").end, End::Eof);
         assert_eq!(of("2: OFDLCK ADVISORY  READ -1 fe:00:9 5 5").pid, -1);
-        assert_eq!(of("1: LEASE  ACTIVE    READ 77 fe:00:9 0 EOF").kind, "LEASE");
+        let lease = of("1: LEASE  ACTIVE    READ 77 fe:00:9 0 EOF");
+        assert_eq!(
+            (lease.kind.as_str(), lease.mode.as_str(), lease.breaking),
+            ("LEASE", "READ", false)
+        );
+        assert!(of("1: LEASE  BREAKING  UNLCK 77 fe:00:9 0 EOF").breaking);
     }
 
     #[test]

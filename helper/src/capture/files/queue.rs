@@ -59,17 +59,18 @@ pub fn stream(d: &Descriptor) -> Result<Vec<Packet>> {
     if expected == 0 {
         return Ok(packets);
     }
-    let offset = PeekOffset::hold(d, -1)?;
+    let offset = PeekOffset::hold(d, HEAD)?;
     let mut at = 0;
     while at < expected {
         let mut data = vec![0; expected - at];
-        let peeked = offset.peek(at as i32, &mut data)?;
+        let from = if at == 0 { HEAD } else { at as i32 };
+        let peeked = offset.peek(from, &mut data)?;
         let whole = peeked.flags & MSG_CTRUNC == 0;
         if peeked.length == 0 || (whole && peeked.length < expected - at) {
             let why = "part of its queue (urgent data?) cannot be read without consuming it";
             return Err(d.unsupported(why, "dump when the program has read it"));
         }
-        let packet = offset.complete(at as i32, Packet::new(peeked, data))?;
+        let packet = offset.complete(from, Packet::new(peeked, data))?;
         at += packet.data.0.len();
         packets.push(packet);
     }
@@ -88,14 +89,14 @@ pub fn datagrams(d: &Descriptor, ends: bool) -> Result<Vec<Packet>> {
         let why = "an error and data wait at it, and reading the data would take the error";
         return Err(d.unsupported(why, "dump when the program has read them"));
     }
-    let offset = PeekOffset::hold(d, -1)?;
+    let offset = PeekOffset::hold(d, HEAD)?;
     let mut packets = Vec::new();
     // An empty datagram is shown once only to who walks by SO_PEEK_OFF, and is passed over ever
     // after; the first in the queue can be seen without.
     match head(d, ends)? {
         None => return Ok(packets),
         Some(first) if first.length == 0 => {
-            packets.push(offset.complete(-1, Packet::new(first, Vec::new()))?);
+            packets.push(offset.complete(HEAD, Packet::new(first, Vec::new()))?);
         }
         Some(_) => {}
     }
@@ -129,6 +130,9 @@ fn head(d: &Descriptor, ends: bool) -> Result<Option<Peeked>> {
     }
 }
 
+/// SO_PEEK_OFF is off: a peek begins at the head of the queue.
+const HEAD: i32 = -1;
+
 /// Holds SO_PEEK_OFF at a value of ours, and puts back the target's when dropped.
 struct PeekOffset<'a> {
     d: &'a Descriptor<'a>,
@@ -149,9 +153,11 @@ impl<'a> PeekOffset<'a> {
         self.d.told("SO_PEEK_OFF", sys::setsockopt(self.d.dup, SOL_SOCKET, SO_PEEK_OFF, value))
     }
 
-    /// What is to be read from the `at`-th byte of the queue on.
+    /// What is to be read from the `at`-th byte of the queue on, or from its HEAD before all else.
     fn peek(&self, at: i32, buffer: &mut [u8]) -> Result<Peeked> {
-        self.set(at)?;
+        if at != HEAD {
+            self.set(at)?;
+        }
         self.d.told("MSG_PEEK", sys::peek(self.d.dup, buffer))
     }
 
@@ -160,7 +166,9 @@ impl<'a> PeekOffset<'a> {
         if !packet.scm {
             return Ok(packet);
         }
-        self.set(at)?;
+        if at != HEAD {
+            self.set(at)?;
+        }
         let mut bytes = vec![0; packet.data.0.len()];
         let seen = self.d.told("MSG_PEEK", sys::peek_ancillary(self.d.dup, &mut bytes))?;
         Ok(packet.with(seen))

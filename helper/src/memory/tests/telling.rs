@@ -1,4 +1,6 @@
 use super::*;
+use crate::memory::facts::Owner;
+use crate::value::Hex;
 
 #[test]
 fn runs_join_neighbours_that_are_alike() {
