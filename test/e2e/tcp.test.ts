@@ -1,7 +1,9 @@
 // Connections with clients outside the tree: a dump, be it killed, and a restore are nothing to them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -116,6 +118,33 @@ testScene('clients do not notice dumps that are killed', async ({ server, dir, g
   await server.ask();
 });
 
+testScene('what comes in where nothing is locked is not lost', async ({ server, dir, goOn }) => {
+  const script = join(dir, 'script');
+  const mark = join(dir, 'mark');
+  const lines = [
+    `#!/bin/sh`,
+    `[ "$CRTOOLS_SCRIPT_ACTION" = pre-dump ] && exit`,
+    `>${mark}`,
+    `sleep 1`,
+  ];
+  await writeFile(script, lines.join('\n'), { mode: 0o700 });
+  const idle = connect(Number(await readFile(join(server.state, 'port'), 'utf8')), '127.0.0.1');
+  await once(idle, 'connect');
+  idle.write('x');
+  await once(idle, 'data');
+  const options = [...args, '--network-lock', 'skip', '--action-script', script];
+  const dumping = dump('ckpt', server.pid, join(dir, 'images'), { args: options });
+  await until('the set is complete', () => existsSync(mark));
+  idle.write('late');
+  const echoed = once(idle, 'data') as Promise<[Buffer]>;
+  const { code, output } = await dumping;
+  assert.is(code, 1);
+  assert.match(output, /fd \d+ -> socket:\[\d+\]: \d+ bytes came in.*--network-lock/);
+  assert.is(`${(await echoed)[0]}`, 'late');
+  idle.destroy();
+  await goOn();
+});
+
 testScene('connections are refused by name, unless asked for', async ({ server, dir, goOn }) => {
   const { code, output } = await dump('ckpt', server.pid, join(dir, 'images'));
   assert.is(code, 1);
@@ -135,8 +164,10 @@ testScene('connections are restored as closed', async ({ server, dir }) => {
   const copy = await restore(images, server, { args: closed });
   try {
     const client = await EchoClient.to(server);
-    await client.goesOn().finally(() => client.end());
-    await copy.ask();
+    await client
+      .goesOn()
+      .then(() => copy.ask())
+      .finally(() => client.end());
   } finally {
     await copy.end();
   }

@@ -86,6 +86,9 @@ pub fn dump(request: &DumpRequest, limit: &Limit, wire: &Wire) -> Result<()> {
 
 /// The tree's connections are its own again before it runs on, and end in silence after it is killed.
 fn let_go(held: Option<Frozen>, tcp: Kept, action: Action) -> Result<Option<Duration>> {
+    if action == Action::Kill {
+        tcp.check()?;
+    }
     let finish = || held.map(|held| held.finish(action)).transpose();
     if action != Action::Kill {
         drop(tcp);

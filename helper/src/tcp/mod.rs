@@ -76,6 +76,8 @@ pub struct Tcp {
 #[derive(Default)]
 pub struct Kept {
     connections: Vec<Connection>,
+    /// Of those with a peer outside of the tree: index, and how much waited in the receive queue.
+    waiting: Vec<(usize, usize)>,
     lock: Option<Lock>,
 }
 
@@ -111,13 +113,17 @@ impl Tcp {
         for &(a, b) in &pairs.0 {
             self.settle(&connections, &mut streams, (a, b), limit)?;
         }
+        let inodes: Vec<u64> = connections.iter().map(|connection| connection.ino).collect();
+        let kept = match after {
+            Action::Kill => Kept::new(connections, &streams, &pairs, lock),
+            Action::Run | Action::Stop => Kept::default(),
+        };
         for file in files {
             let Kind::Inet(inet) = &mut file.kind else { continue };
-            let at = connections.iter().position(|connection| connection.ino == file.inode.ino.0);
+            let at = inodes.iter().position(|&ino| ino == file.inode.ino.0);
             inet.stream = at.map(|at| std::mem::take(&mut streams[at]));
         }
-        let connections = if after == Action::Kill { connections } else { Vec::new() };
-        Ok(Kept { connections, lock })
+        Ok(kept)
     }
 
     /// Have two ends of one connection fit each other.
@@ -147,6 +153,30 @@ impl Tcp {
 }
 
 impl Kept {
+    fn new(
+        connections: Vec<Connection>,
+        streams: &[Stream],
+        pairs: &Pairs,
+        lock: Option<Lock>,
+    ) -> Self {
+        let outside = streams.iter().enumerate().filter(|&(at, _)| !pairs.has(at));
+        let waiting = outside.map(|(at, stream)| (at, stream.inq.0.len())).collect();
+        Kept { connections, waiting, lock }
+    }
+
+    /// The tree is about to be killed: nothing may have come in that was acknowledged and is not in
+    /// the images, as it can where the network is not locked. Errors: `TargetChanged`.
+    pub fn check(&self) -> Result<()> {
+        for &(at, length) in &self.waiting {
+            let connection = &self.connections[at];
+            let now = read::waiting(connection)?;
+            if now != length {
+                return Err(connection.moved(now.saturating_sub(length)));
+            }
+        }
+        Ok(())
+    }
+
     pub fn is_locked(&self) -> bool {
         self.lock.is_some()
     }

@@ -16,4 +16,9 @@ impl Pairs {
         };
         Pairs(connections.iter().enumerate().filter_map(pair).collect())
     }
+
+    /// Whether both ends of a connection are in the tree.
+    pub fn has(&self, at: usize) -> bool {
+        self.0.iter().any(|&(a, b)| a == at || b == at)
+    }
 }

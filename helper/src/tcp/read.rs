@@ -139,7 +139,22 @@ pub fn stream(connection: &Connection, (stream, inq): (Stream, u32)) -> Result<S
     Ok(Stream { inq: Bytes(data), ..stream })
 }
 
+/// Bytes to be read.
+pub fn waiting(connection: &Connection) -> Result<usize> {
+    let told = ioctl_int(connection.dup.as_fd(), IntIoctl::Fionread);
+    told.map(|bytes| bytes as usize).map_err(|errno| connection.failed("SIOCINQ", errno))
+}
+
 impl Connection {
+    pub fn moved(&self, bytes: usize) -> Error {
+        let Connection { pid, object, .. } = self;
+        let why = format!("{bytes} bytes came in since it was dumped, which would be lost");
+        Error::new(Code::TargetChanged, format!("pid {pid}: {object}: {why}"))
+            .with_pid(*pid)
+            .with_object(object)
+            .with_remedy("keep packets away, or leave that to --network-lock nftables")
+    }
+
     pub fn failed(&self, doing: &str, errno: Errno) -> Error {
         let doing = format!("{}: {doing}", self.object);
         Error::of_task(self.pid, &doing, errno).with_object(&self.object)
